@@ -1,0 +1,111 @@
+import pg from 'pg';
+
+export type Database = pg.Pool;
+
+/** What queries need: a pool, or one connection inside a transaction. */
+export interface Queryable {
+  query<Row extends pg.QueryResultRow>(
+    config: pg.QueryConfig | string,
+    values?: unknown[],
+  ): Promise<pg.QueryResult<Row>>;
+}
+
+/** Thrown where the ledger could not be asked; nothing is known to have been stored. */
+export class LedgerAwayError extends Error {
+  constructor(cause: unknown) {
+    super('the ledger (Postgres) does not answer', { cause });
+    this.name = 'LedgerAwayError';
+  }
+}
+
+/** Opens the pool lazily: a database that is away is an error of the first query, not of the start. */
+export function openDatabase(url: string, maxConnections: number): Database {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: maxConnections,
+    connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: 60_000,
+    application_name: 'pushmill',
+    keepAlive: true,
+  });
+  // An idle connection that breaks is replaced at the next query; without a listener it ends the process.
+  pool.on('error', () => undefined);
+  // So does one that breaks between two statements of a transaction; the next statement rejects.
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
+}
+
+const awayCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EPIPE',
+  'ETIMEDOUT',
+  '08000',
+  '08001',
+  '08003',
+  '08006',
+  '57P01',
+  '57P02',
+  '57P03',
+  '53300',
+  // An old primary after a failover: read-only until the address points at the new one.
+  '25006',
+  // Lost a deadlock; nothing was stored, and the other one is through.
+  '40P01',
+]);
+
+/** Whether an error says that Postgres is away, restarting or was in the way of itself: the same call may succeed later. */
+export function isLedgerAway(error: unknown): boolean {
+  if (error instanceof LedgerAwayError) return true;
+  if (!(error instanceof Error)) return false;
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === 'string' && awayCodes.has(code)) return true;
+  return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(
+    error.message,
+  );
+}
+
+export async function inTransaction<T>(db: Database, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  const client = await db.connect();
+  try {
+    await client.query('BEGIN');
+    const result = await work(client);
+    await client.query('COMMIT');
+    client.release();
+    return result;
+  } catch (error) {
+    // A connection whose rollback fails is in an unknown state: it must not go back to the pool.
+    const clean = await client.query('ROLLBACK').then(
+      () => true,
+      () => false,
+    );
+    client.release(!clean);
+    throw error;
+  }
+}
+
+const DEADLOCK = '40P01';
+const DEADLOCK_TRIES = 5;
+
+/**
+ * Runs a statement again when Postgres chose it as the victim of a deadlock. Outcomes and receipts update the same
+ * pushes; both bring them in the order of their ids, but a plan may touch them in another.
+ */
+export async function pastDeadlocks<T>(statement: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await statement();
+    } catch (error) {
+      if ((error as { code?: string }).code !== DEADLOCK || tries === DEADLOCK_TRIES) throw error;
+    }
+  }
+}
+
+/** The order in which rows of `pushes` are touched. */
+export function byPush(a: { messageId: string; n: number }, b: { messageId: string; n: number }): number {
+  return a.messageId === b.messageId ? a.n - b.n : a.messageId < b.messageId ? -1 : 1;
+}

@@ -1,0 +1,269 @@
+import { cut, type MessageContent, newId, type PushState } from '@pushmill/core';
+import { type Database, inTransaction, type Queryable } from './database.ts';
+import type { Accepted, MessageRow, NewMessage, Page } from './rows.ts';
+
+const laneNumber = { urgent: 0, bulk: 1 } as const;
+
+export function createMessageTable(db: Database) {
+  return {
+    /**
+     * Stores messages, their pushes and the batches that will carry them, all or none: one group commit.
+     * Tokens that the channel knows to be dead are stored as `suppressed`, so that every push is accounted for.
+     * @returns one answer a message, in order
+     */
+    async accept(messages: readonly NewMessage[]): Promise<Accepted[]> {
+      const keyed = messages.filter((message) => message.idempotency);
+      if (keyed.length === 0) {
+        await insert(db, messages);
+        return messages.map(() => ({ kind: 'stored' }));
+      }
+      return inTransaction(db, async (tx) => {
+        const answers = await claimKeys(tx, messages);
+        await insert(
+          tx,
+          messages.filter((_, index) => answers[index]?.kind === 'stored'),
+        );
+        return answers;
+      });
+    },
+
+    /** What became of an earlier message with this idempotency key; undefined when the key is new. */
+    async answered(
+      appId: string,
+      idempotency: { key: string; bodyHash: Buffer },
+    ): Promise<Exclude<Accepted, { kind: 'stored' }> | undefined> {
+      const { rows } = await db.query<{ body_hash: Buffer; response: unknown }>(
+        'SELECT body_hash, response FROM idempotency_keys WHERE app_id = $1 AND key = $2',
+        [appId, idempotency.key],
+      );
+      const row = rows[0];
+      if (!row) return undefined;
+      return row.body_hash.equals(idempotency.bodyHash)
+        ? { kind: 'replayed', response: row.response }
+        : { kind: 'conflict' };
+    },
+
+    async get(appId: string, id: string): Promise<MessageRow | undefined> {
+      const { rows } = await db.query<MessageRecord>('SELECT * FROM messages WHERE id = $1 AND app_id = $2', [
+        id,
+        appId,
+      ]);
+      return (await withCounts(rows))[0];
+    },
+
+    /** Newest first. */
+    async list(
+      appId: string,
+      page: { limit: number; cursor?: string | undefined },
+    ): Promise<Page<MessageRow>> {
+      const { rows } = await db.query<MessageRecord>(
+        `SELECT * FROM messages WHERE app_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
+        [appId, page.cursor ?? null, page.limit + 1],
+      );
+      const items = await withCounts(rows.slice(0, page.limit));
+      return { items, nextCursor: rows.length > page.limit ? items.at(-1)?.id : undefined };
+    },
+
+    /**
+     * Marks the message cancelled and ends its pushes in waiting batches; those in the queue are left to the worker,
+     * which sees the mark. What is in flight at this moment may still arrive. Batches that hold other messages stay
+     * as they are: a push that is not queued any more is passed over when they are loaded.
+     */
+    async cancel(appId: string, id: string): Promise<boolean> {
+      return inTransaction(db, async (tx) => {
+        const { rowCount } = await tx.query(
+          'UPDATE messages SET cancelled_at = coalesce(cancelled_at, now()) WHERE id = $1 AND app_id = $2',
+          [id, appId],
+        );
+        if (rowCount !== 1) return false;
+        await tx.query(
+          `WITH waiting AS (
+             SELECT id, message_ids, ns FROM batches WHERE state = 'waiting' AND $1 = ANY (message_ids)
+             ORDER BY id FOR UPDATE
+           ), emptied AS (
+             DELETE FROM batches b USING waiting w WHERE b.id = w.id AND $1 = ALL (w.message_ids)
+           )
+           UPDATE pushes p SET state = 'cancelled', code = 'cancelled', updated_at = now()
+           FROM waiting w, unnest(w.message_ids, w.ns) AS r (message_id, n)
+           WHERE r.message_id = $1 AND p.message_id = $1 AND p.n = r.n AND p.state = 'queued'`,
+          [id],
+        );
+        return true;
+      });
+    },
+  };
+
+  async function withCounts(records: readonly MessageRecord[]): Promise<MessageRow[]> {
+    if (records.length === 0) return [];
+    const { rows } = await db.query<{ message_id: string; state: PushState; count: number }>(
+      `SELECT message_id, state, count(*)::int AS count FROM pushes
+       WHERE message_id = ANY ($1) GROUP BY message_id, state`,
+      [records.map((record) => record.id)],
+    );
+    const counts = new Map<string, Partial<Record<PushState, number>>>();
+    for (const row of rows) {
+      const own = counts.get(row.message_id) ?? {};
+      own[row.state] = row.count;
+      counts.set(row.message_id, own);
+    }
+    return records.map((record) => ({
+      id: record.id,
+      content: record.content,
+      pushCount: record.push_count,
+      sendAt: record.send_at,
+      expiresAt: record.expires_at,
+      cancelledAt: record.cancelled_at,
+      counts: counts.get(record.id) ?? {},
+    }));
+  }
+}
+
+export type MessageTable = ReturnType<typeof createMessageTable>;
+
+interface MessageRecord {
+  id: string;
+  content: MessageContent;
+  push_count: number;
+  send_at: Date | null;
+  expires_at: Date;
+  cancelled_at: Date | null;
+}
+
+/**
+ * Takes each message's idempotency key. Rows of another transaction that is still open are waited for; then they
+ * are either ours or a replay. The first of two equal keys in one group is the one that is stored.
+ */
+async function claimKeys(tx: Queryable, messages: readonly NewMessage[]): Promise<Accepted[]> {
+  const first = new Map<string, NewMessage>();
+  for (const message of messages) {
+    if (!message.idempotency) continue;
+    const name = `${message.appId} ${message.idempotency.key}`;
+    if (!first.has(name)) first.set(name, message);
+  }
+  // One order for all, or two groups with the same keys would wait for each other.
+  const claims = [...first.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, message]) => message);
+  const taken = await tx.query<{ app_id: string; key: string }>(
+    `INSERT INTO idempotency_keys (app_id, key, body_hash, response)
+     SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::jsonb[])
+     ON CONFLICT DO NOTHING RETURNING app_id, key`,
+    [
+      claims.map((message) => message.appId),
+      claims.map((message) => message.idempotency?.key),
+      claims.map((message) => message.idempotency?.bodyHash),
+      claims.map((message) => JSON.stringify(message.idempotency?.response)),
+    ],
+  );
+  const ours = new Set(taken.rows.map((row) => `${row.app_id} ${row.key}`));
+  const known = await tx.query<{ app_id: string; key: string; body_hash: Buffer; response: unknown }>(
+    `SELECT app_id, key, body_hash, response FROM idempotency_keys
+     JOIN unnest($1::uuid[], $2::text[]) AS wanted (app_id, key) USING (app_id, key)`,
+    [claims.map((message) => message.appId), claims.map((message) => message.idempotency?.key)],
+  );
+  const rows = new Map(known.rows.map((row) => [`${row.app_id} ${row.key}`, row]));
+  return messages.map((message): Accepted => {
+    if (!message.idempotency) return { kind: 'stored' };
+    const name = `${message.appId} ${message.idempotency.key}`;
+    if (ours.has(name) && first.get(name) === message) return { kind: 'stored' };
+    const row = rows.get(name);
+    if (!row?.body_hash.equals(message.idempotency.bodyHash)) return { kind: 'conflict' };
+    return { kind: 'replayed', response: row.response };
+  });
+}
+
+/** One statement for the whole group: its cost is shared by every message in it. */
+async function insert(db: Queryable, messages: readonly NewMessage[]): Promise<void> {
+  if (messages.length === 0) return;
+  const pushes = {
+    messageIds: [] as string[],
+    ns: [] as number[],
+    channelIds: [] as string[],
+    tokens: [] as string[],
+  };
+  for (const message of messages) {
+    message.recipients.forEach((recipient, n) => {
+      pushes.messageIds.push(message.id);
+      pushes.ns.push(n);
+      pushes.channelIds.push(recipient.channelId);
+      pushes.tokens.push(recipient.token);
+    });
+  }
+  const batches = planBatches(messages);
+  await db.query({
+    name: 'accept-messages',
+    text: `
+      WITH stored_messages AS (
+        INSERT INTO messages (id, app_id, content, push_count, send_at, expires_at)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::int[], $5::timestamptz[], $6::timestamptz[])
+      ), stored_pushes AS (
+        INSERT INTO pushes (message_id, n, channel_id, token, state, code)
+        SELECT p.message_id, p.n, p.channel_id, p.token,
+               CASE WHEN s.token IS NULL THEN 'queued' ELSE 'suppressed' END::push_state, s.code
+        FROM unnest($7::uuid[], $8::int[], $9::uuid[], $10::text[]) AS p (message_id, n, channel_id, token)
+        LEFT JOIN suppressions s ON s.channel_id = p.channel_id AND s.token = p.token
+      )
+      INSERT INTO batches (id, channel_id, lane, due_at, message_ids, ns)
+      SELECT b.id, b.channel_id, b.lane, coalesce(b.due_at, now()), b.message_ids::uuid[], b.ns::int[]
+      FROM unnest($11::uuid[], $12::uuid[], $13::smallint[], $14::timestamptz[], $15::text[], $16::text[])
+        AS b (id, channel_id, lane, due_at, message_ids, ns)`,
+    values: [
+      messages.map((message) => message.id),
+      messages.map((message) => message.appId),
+      messages.map((message) => JSON.stringify(message.content)),
+      messages.map((message) => message.recipients.length),
+      messages.map((message) => message.sendAt),
+      messages.map((message) => message.expiresAt),
+      pushes.messageIds,
+      pushes.ns,
+      pushes.channelIds,
+      pushes.tokens,
+      batches.map(() => newId()),
+      batches.map((batch) => batch.channelId),
+      batches.map((batch) => batch.lane),
+      batches.map((batch) => batch.dueAt),
+      batches.map((batch) => arrayLiteral(batch.messageIds)),
+      batches.map((batch) => arrayLiteral(batch.ns)),
+    ],
+  });
+}
+
+interface PlannedBatch {
+  channelId: string;
+  lane: number;
+  dueAt: Date | null;
+  messageIds: string[];
+  ns: number[];
+}
+
+/** Pushes of one channel, lane and due time go together, whichever message they came with. */
+function planBatches(messages: readonly NewMessage[]): PlannedBatch[] {
+  const groups = new Map<
+    string,
+    { channelId: string; lane: number; dueAt: Date | null; refs: [string, number][] }
+  >();
+  for (const message of messages) {
+    const lane = laneNumber[message.lane];
+    message.recipients.forEach((recipient, n) => {
+      const name = `${recipient.channelId} ${lane} ${message.sendAt?.getTime() ?? ''}`;
+      let group = groups.get(name);
+      if (!group) {
+        group = { channelId: recipient.channelId, lane, dueAt: message.sendAt, refs: [] };
+        groups.set(name, group);
+      }
+      group.refs.push([message.id, n]);
+    });
+  }
+  return [...groups.values()].flatMap((group) =>
+    cut(group.refs).map((refs) => ({
+      channelId: group.channelId,
+      lane: group.lane,
+      dueAt: group.dueAt,
+      messageIds: refs.map(([messageId]) => messageId),
+      ns: refs.map(([, n]) => n),
+    })),
+  );
+}
+
+/** Arrays of arrays must be rectangular in Postgres, so the inner ones travel as text; ids and numbers only. */
+export function arrayLiteral(values: readonly (string | number)[]): string {
+  return `{${values.join(',')}}`;
+}

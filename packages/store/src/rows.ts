@@ -1,0 +1,164 @@
+import type { Lane, MessageContent, PushRef, PushState } from '@pushmill/core';
+
+export interface App {
+  id: string;
+  name: string;
+}
+
+export type KeyRole = 'producer' | 'operator';
+
+export interface ApiKey {
+  id: string;
+  appId: string;
+  name: string;
+  role: KeyRole;
+  createdAt: Date;
+  revokedAt: Date | null;
+}
+
+export type ChannelState = 'on' | 'paused';
+
+/** Why a channel stands still: the vendor's words, or an operator's. */
+export interface PausedReason {
+  code: string;
+  detail: string;
+  by: 'pushmill' | 'operator';
+  at: string;
+}
+
+/** A channel without its credential; what every role but the worker and the receipts service sees. */
+export interface ChannelRow {
+  id: string;
+  appId: string;
+  name: string;
+  vendor: string;
+  state: ChannelState;
+  pausedReason: PausedReason | null;
+  settings: Record<string, unknown>;
+  policy: Record<string, unknown>;
+  /** What may be told of the credential. */
+  credentialShown: Record<string, unknown>;
+  callbackKey: string;
+  version: number;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+/** With its credential opened: secret. */
+export interface OpenedChannel extends ChannelRow {
+  credential: unknown;
+}
+
+export interface NewChannel {
+  appId: string;
+  name: string;
+  vendor: string;
+  settings: Record<string, unknown>;
+  policy?: Record<string, unknown>;
+  credential: unknown;
+  credentialShown: Record<string, unknown>;
+}
+
+export interface ChannelChange {
+  settings?: Record<string, unknown>;
+  policy?: Record<string, unknown>;
+  /** Both or neither. */
+  credential?: unknown;
+  credentialShown?: Record<string, unknown>;
+}
+
+/** One recipient that passed validation; its place in the list is the push's number. */
+export interface Recipient {
+  channelId: string;
+  token: string;
+}
+
+export interface NewMessage {
+  id: string;
+  appId: string;
+  content: MessageContent;
+  lane: Lane;
+  /** Not before this moment; null for at once. */
+  sendAt: Date | null;
+  expiresAt: Date;
+  recipients: readonly Recipient[];
+  /** The answer is kept with the message, so that the same key gets the same answer. */
+  idempotency?: { key: string; bodyHash: Buffer; response: unknown };
+}
+
+export type Accepted =
+  | { kind: 'stored' }
+  /** The key was used before with the same body; `response` is what was answered then. */
+  | { kind: 'replayed'; response: unknown }
+  /** The key was used before with another body. */
+  | { kind: 'conflict' };
+
+export interface MessageRow {
+  id: string;
+  content: MessageContent;
+  pushCount: number;
+  sendAt: Date | null;
+  expiresAt: Date;
+  cancelledAt: Date | null;
+  counts: Partial<Record<PushState, number>>;
+}
+
+export interface PushRow extends PushRef {
+  channelId: string;
+  channel: string;
+  vendor: string;
+  token: string;
+  state: PushState;
+  attempts: number;
+  code: string | null;
+  detail: string | null;
+  vendorMessageId: string | null;
+  updatedAt: Date;
+}
+
+export interface AttemptRow {
+  at: Date;
+  durationMs: number;
+  kind: string;
+  code: string | null;
+  detail: string | null;
+  vendorMessageId: string | null;
+  action: string;
+  delayMs: number | null;
+}
+
+export interface ReceiptRow {
+  receivedAt: Date;
+  proof: string;
+  state: PushState | null;
+  code: string;
+  detail: string;
+}
+
+export interface StrayReceiptRow {
+  id: string;
+  channel: string;
+  vendor: string;
+  receivedAt: Date;
+  result: 'refused' | 'unreadable' | 'unmatched';
+  code: string;
+  detail: string;
+}
+
+/** A page and where the next one starts; undefined at the end. */
+export interface Page<T> {
+  items: T[];
+  nextCursor: string | undefined;
+}
+
+export interface PushFilter {
+  state?: PushState | undefined;
+  vendor?: string | undefined;
+  channel?: string | undefined;
+  token?: string | undefined;
+  code?: string | undefined;
+  from?: Date | undefined;
+  to?: Date | undefined;
+  cursor?: string | undefined;
+  limit: number;
+}

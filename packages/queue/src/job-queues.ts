@@ -1,0 +1,90 @@
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { channelPrefix, jobIdOf, jobKey, queueName } from './keys.ts';
+
+/** What a job carries: where to look in the ledger, and nothing else. */
+export interface BatchJob {
+  batchId: string;
+  run: number;
+}
+
+/** A batch that should have a job. */
+export interface QueuedBatch {
+  id: string;
+  run: number;
+  channelId: string;
+  lane: 'urgent' | 'bulk';
+}
+
+/**
+ * BullMQ takes jobs without a priority before all that have one: urgent jobs overtake bulk ones of their channel.
+ */
+const bulkPriority = 10;
+
+export interface JobQueues {
+  /** Adds jobs, one round trip a channel. A job that is there already stays as it is. */
+  add(batches: readonly QueuedBatch[]): Promise<void>;
+  /** Those of the batches that have no job in Redis. */
+  missing(batches: readonly QueuedBatch[]): Promise<QueuedBatch[]>;
+  close(): Promise<void>;
+}
+
+/** One BullMQ queue a channel, opened at first use over one shared connection. */
+export function openJobQueues(redis: Redis, root: string): JobQueues {
+  const queues = new Map<string, Queue<BatchJob>>();
+
+  function queueOf(channelId: string): Queue<BatchJob> {
+    let queue = queues.get(channelId);
+    if (!queue) {
+      queue = new Queue<BatchJob>(queueName, {
+        connection: redis,
+        prefix: channelPrefix(root, channelId),
+        skipWaitingForReady: true,
+      });
+      queue.on('error', () => undefined);
+      queues.set(channelId, queue);
+    }
+    return queue;
+  }
+
+  return {
+    async add(batches) {
+      const byChannel = Map.groupBy(batches, (batch) => batch.channelId);
+      await Promise.all(
+        [...byChannel].map(([channelId, own]) =>
+          queueOf(channelId).addBulk(
+            own.map((batch) => ({
+              name: batch.lane,
+              data: { batchId: batch.id, run: batch.run },
+              opts: {
+                jobId: jobIdOf(batch),
+                ...(batch.lane === 'bulk' ? { priority: bulkPriority } : {}),
+                // The ledger remembers; a job that ends, however it ends, leaves nothing in Redis. One that
+                // keeps failing because Postgres is away is dropped at last, and the sweeper makes it anew.
+                removeOnComplete: true,
+                removeOnFail: true,
+                attempts: 30,
+                backoff: { type: 'fixed', delay: 1_000 },
+              },
+            })),
+          ),
+        ),
+      );
+    },
+
+    async missing(batches) {
+      const pipeline = redis.pipeline();
+      for (const batch of batches) pipeline.exists(jobKey(root, batch.channelId, jobIdOf(batch)));
+      const replies = (await pipeline.exec()) ?? [];
+      return batches.filter((_, index) => {
+        const [error, count] = replies[index] ?? [new Error('no reply')];
+        if (error) throw error;
+        return count === 0;
+      });
+    },
+
+    async close() {
+      await Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+    },
+  };
+}

@@ -1,0 +1,2 @@
+export { apns } from './apns/index.ts';
+export { mpaas } from './mpaas/index.ts';

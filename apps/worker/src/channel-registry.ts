@@ -1,0 +1,164 @@
+import { isDeepStrictEqual } from 'node:util';
+import { defaultRetryPolicy, type Outcome, outcomeCode } from '@pushmill/core';
+import type { OpenedChannel, Store } from '@pushmill/store';
+import type { SenderDeps, Vendor } from '@pushmill/vendors';
+import type { ActiveChannel } from './active-channel.ts';
+import { Slots } from './slots.ts';
+
+export interface ChannelRegistryOptions {
+  store: Pick<Store, 'channels'>;
+  isLedgerAway: (error: unknown) => boolean;
+  /** Every vendor that there is, by name. */
+  vendors: Readonly<Record<string, Vendor>>;
+  /** Those to serve; undefined for all. */
+  vendorNames: readonly string[] | undefined;
+  /** Pushes in flight per channel in this worker. */
+  concurrency: number;
+  senderDeps: SenderDeps;
+  /** Opens the channel's queue; called once a channel. */
+  consume: (channel: ActiveChannel) => { close(): Promise<void> };
+  log: {
+    info: (fields: Record<string, unknown>, message: string) => void;
+    warn: (fields: Record<string, unknown>, message: string) => void;
+    error: (fields: Record<string, unknown>, message: string) => void;
+  };
+}
+
+interface Entry {
+  channel: ActiveChannel;
+  consumer: { close(): Promise<void> };
+}
+
+/** In-flight pushes of a replaced or removed sender get this long. */
+const DRAIN_MS = 30_000;
+
+/**
+ * The channels that this worker serves, kept like the ledger's by `refresh`: new ones get a consumer, changed
+ * ones a new sender beside the old one until that has finished what it began, removed ones are closed.
+ */
+export class ChannelRegistry {
+  readonly #options: ChannelRegistryOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** Versions that could not be opened, so that each is complained about once. */
+  readonly #broken = new Map<string, number>();
+  readonly #closing = new Set<Promise<unknown>>();
+
+  constructor(options: ChannelRegistryOptions) {
+    this.#options = options;
+  }
+
+  get channels(): ActiveChannel[] {
+    return [...this.#entries.values()].map((entry) => entry.channel);
+  }
+
+  async refresh(): Promise<void> {
+    const listed = await this.#options.store.channels.versions();
+    const served = listed.filter(
+      (row) =>
+        Object.hasOwn(this.#options.vendors, row.vendor) &&
+        (this.#options.vendorNames?.includes(row.vendor) ?? true),
+    );
+    for (const row of served) {
+      const known = this.#entries.get(row.id);
+      if (known?.channel.row.version === row.version || this.#broken.get(row.id) === row.version) continue;
+      await this.#open(row.id, row.version);
+    }
+    const ids = new Set(served.map((row) => row.id));
+    for (const [id, entry] of this.#entries) {
+      if (ids.has(id)) continue;
+      this.#entries.delete(id);
+      this.#close(entry);
+    }
+  }
+
+  /** Takes no more jobs; resolves when those at work and their connections are done. */
+  async close(): Promise<void> {
+    for (const entry of this.#entries.values()) this.#close(entry);
+    this.#entries.clear();
+    await Promise.allSettled(this.#closing);
+  }
+
+  async #open(id: string, version: number): Promise<void> {
+    try {
+      const row = await this.#options.store.channels.openById(id);
+      const vendor = row && this.#options.vendors[row.vendor];
+      if (!row || !vendor) return;
+      const known = this.#entries.get(id)?.channel;
+      if (known) this.#follow(known, row);
+      else this.#add(row, vendor);
+      this.#broken.delete(id);
+    } catch (error) {
+      // Not the channel's fault; the next refresh tries again.
+      if (this.#options.isLedgerAway(error)) throw error;
+      this.#broken.set(id, version);
+      this.#options.log.error({ err: error, channelId: id }, 'channel.cannot-open');
+    }
+  }
+
+  #add(row: OpenedChannel, vendor: Vendor): void {
+    const { store, log } = this.#options;
+    const channel: ActiveChannel = {
+      row,
+      vendor,
+      sender: this.#createSender(row, vendor),
+      policy: { ...defaultRetryPolicy, ...row.policy },
+      slots: new Slots(this.#options.concurrency),
+      paused: row.state === 'paused',
+      pause(outcome: Outcome, version: number) {
+        if (channel.paused || channel.row.version !== version) return;
+        channel.paused = true;
+        const reason = {
+          code: outcomeCode(outcome) ?? outcome.kind,
+          detail: outcome.detail ?? '',
+          by: 'pushmill' as const,
+        };
+        store.channels.pauseVersion(channel.row.id, version, reason).then(
+          (first) => {
+            if (first)
+              log.error({ channel: channel.row.name, vendor: vendor.name, ...reason }, 'channel.paused');
+          },
+          // The next push that is refused tries again.
+          () => {
+            if (channel.row.version === version) channel.paused = false;
+          },
+        );
+      },
+    };
+    this.#entries.set(row.id, { channel, consumer: this.#options.consume(channel) });
+    log.info({ channel: row.name, vendor: vendor.name, state: row.state }, 'channel.opened');
+  }
+
+  #follow(channel: ActiveChannel, row: OpenedChannel): void {
+    const before = channel.row;
+    if (!isDeepStrictEqual([before.settings, before.credential], [row.settings, row.credential])) {
+      const old = channel.sender;
+      channel.sender = this.#createSender(row, channel.vendor);
+      this.#track(old.close(DRAIN_MS));
+    }
+    channel.row = row;
+    channel.policy = { ...defaultRetryPolicy, ...row.policy };
+    channel.paused = row.state === 'paused';
+    this.#options.log.info({ channel: row.name, version: row.version, state: row.state }, 'channel.changed');
+  }
+
+  #createSender(row: OpenedChannel, vendor: Vendor) {
+    const channel = {
+      id: row.id,
+      settings: row.settings,
+      credential: row.credential as Record<string, unknown>,
+    };
+    return vendor.createSender(channel, this.#options.senderDeps);
+  }
+
+  #close(entry: Entry): void {
+    this.#track(entry.consumer.close().finally(() => entry.channel.sender.close(DRAIN_MS)));
+  }
+
+  #track(closing: Promise<unknown>): void {
+    const tracked = closing.catch((error) => {
+      this.#options.log.warn({ err: error }, 'channel.close-failed');
+    });
+    this.#closing.add(tracked);
+    tracked.finally(() => this.#closing.delete(tracked));
+  }
+}

@@ -1,0 +1,1 @@
+export { run, startWorker, type WorkerOptions } from './main.ts';

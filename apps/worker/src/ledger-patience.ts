@@ -1,0 +1,20 @@
+const RETRY_MS = 500;
+
+/**
+ * Writes to the ledger, again and again while it is away: for what is known here alone.
+ * @throws what the ledger threw, when it was not merely away
+ */
+export async function writePatiently<T>(
+  write: () => Promise<T>,
+  options: { isLedgerAway: (error: unknown) => boolean; onAway: () => void },
+): Promise<T> {
+  for (;;) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!options.isLedgerAway(error)) throw error;
+      options.onAway();
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import type { ClaimedBatch, OutcomeRecord, Recorded } from '@pushmill/store';
+import { writePatiently } from './ledger-patience.ts';
+
+export interface RecorderOptions {
+  batch: ClaimedBatch;
+  /** Writes one group; false in `held` means that the batch has another holder. */
+  record: (outcomes: readonly OutcomeRecord[]) => Promise<Recorded>;
+  /** Whether an error says that the ledger is away, so that the same group is worth another try. */
+  isLedgerAway: (error: unknown) => boolean;
+  warn: (fields: Record<string, unknown>, message: string) => void;
+}
+
+/** Outcomes are written when this many are known … */
+const GROUP_SIZE = 100;
+/** … or when the first of them is this old: what a killed worker sends again is at most that much. */
+const GROUP_AGE_MS = 25;
+/** Past this many unwritten outcomes no more calls are started. */
+const MAX_UNWRITTEN = 4 * GROUP_SIZE;
+
+/**
+ * Writes a batch's outcomes to the ledger in groups while the batch runs, one group at a time. An outcome is
+ * knowledge that cannot be had again, so while the ledger is away the group is kept and tried until it is back.
+ */
+export class OutcomeRecorder {
+  readonly #options: RecorderOptions;
+  #waiting: OutcomeRecord[] = [];
+  #writing: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #unwritten = 0;
+  #failure: unknown;
+  /** False as soon as another holder has the batch. */
+  held = true;
+  readonly cancelled = new Set<string>();
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+  }
+
+  add(outcome: OutcomeRecord): void {
+    this.#waiting.push(outcome);
+    this.#unwritten += 1;
+    if (this.#waiting.length >= GROUP_SIZE) this.#start();
+    else this.#timer ??= setTimeout(() => this.#start(), GROUP_AGE_MS);
+  }
+
+  /** Undefined while there is room for more outcomes. */
+  room(): Promise<void> | undefined {
+    if (this.#unwritten < MAX_UNWRITTEN) return undefined;
+    this.#start();
+    return this.#writing;
+  }
+
+  /** @throws what the ledger threw, when it was not merely away */
+  async flush(): Promise<void> {
+    while (this.#waiting.length > 0 || this.#writing) {
+      this.#start();
+      await this.#writing;
+    }
+    clearTimeout(this.#timer);
+    if (this.#failure) throw this.#failure;
+  }
+
+  #start(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#writing || this.#waiting.length === 0) return;
+    this.#writing = this.#write().finally(() => {
+      this.#writing = undefined;
+      if (this.#waiting.length > 0) this.#start();
+    });
+  }
+
+  async #write(): Promise<void> {
+    const group = this.#waiting;
+    this.#waiting = [];
+    const { batch, record, isLedgerAway, warn } = this.#options;
+    const onAway = () => warn({ batchId: batch.id, outcomes: group.length }, 'ledger.away');
+    try {
+      const recorded = await writePatiently(() => record(group), { isLedgerAway, onAway });
+      this.held &&= recorded.held;
+      for (const id of recorded.cancelled) this.cancelled.add(id);
+    } catch (error) {
+      this.#failure = error;
+      this.held = false;
+    }
+    this.#unwritten -= group.length;
+  }
+}

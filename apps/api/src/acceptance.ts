@@ -1,0 +1,76 @@
+import { GroupCommit } from '@pushmill/core';
+import { type Accepted, isLedgerAway, type NewMessage, type Store } from '@pushmill/store';
+
+export interface Feeder {
+  /** Tells that batches of these channels wait. Fire and forget: the sweeper finds what is missed. */
+  feed(channelIds: readonly string[]): void;
+}
+
+/** Messages of more pushes than this are stored beside the others, which would wait for them for a second. */
+const largeFrom = 1_000;
+
+/** Stores messages, many requests in one transaction, and has their batches fed to Redis. */
+export class Acceptance {
+  readonly #small: GroupCommit<NewMessage, Accepted>;
+  readonly #large: GroupCommit<NewMessage, Accepted>;
+
+  constructor(deps: {
+    store: { messages: Pick<Store['messages'], 'accept'> };
+    feeder: Feeder;
+    /** Told the size of each group. */
+    observe?: (group: { messages: number; pushes: number }) => void;
+  }) {
+    const commit = async (messages: readonly NewMessage[]) => {
+      const accepted = await deps.store.messages.accept(messages);
+      const stored = messages.filter((_, index) => accepted[index]?.kind === 'stored');
+      const due = stored.filter((message) => message.sendAt === null);
+      const channelIds = new Set(due.flatMap(({ recipients }) => recipients.map((one) => one.channelId)));
+      if (channelIds.size > 0) deps.feeder.feed([...channelIds]);
+      deps.observe?.({ messages: messages.length, pushes: pushesOf(stored) });
+      return accepted;
+    };
+    const shared = {
+      commit,
+      weigh: (message: NewMessage) => message.recipients.length,
+      isAway: isLedgerAway,
+    };
+    // One at a time: what arrives meanwhile becomes one larger group, and so fewer and fuller batches.
+    this.#small = new GroupCommit({
+      ...shared,
+      maxItems: 1_000,
+      maxWeight: 10_000,
+      maxWaitingItems: 10_000,
+      maxWaitingWeight: 100_000,
+      maxRunning: 1,
+    });
+    this.#large = new GroupCommit({
+      ...shared,
+      maxItems: 10,
+      maxWeight: 50_000,
+      maxWaitingItems: 100,
+      maxWaitingWeight: 500_000,
+      maxRunning: 2,
+    });
+  }
+
+  /**
+   * @returns once stored; what the ledger said of it
+   * @throws OverloadedError  when too much waits
+   */
+  accept(message: NewMessage): Promise<Accepted> {
+    return (message.recipients.length >= largeFrom ? this.#large : this.#small).add(message);
+  }
+
+  /** Messages that wait for a commit. */
+  get waiting(): number {
+    return this.#small.waiting + this.#large.waiting;
+  }
+
+  async drained(): Promise<void> {
+    await Promise.all([this.#small.drained(), this.#large.drained()]);
+  }
+}
+
+function pushesOf(messages: readonly NewMessage[]): number {
+  return messages.reduce((sum, { recipients }) => sum + recipients.length, 0);
+}

@@ -1,0 +1,41 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Secret } from '@pushmill/core';
+import type { Logger, Metrics } from '@pushmill/log';
+import type { Store } from '@pushmill/store';
+import type { Vendor } from '@pushmill/vendors';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { Acceptance, Feeder } from './acceptance.ts';
+import type { Authenticator } from './authentication.ts';
+import type { ChannelDirectory } from './channel-directory.ts';
+
+/** A Fastify server whose route types come from the TypeBox schemas. */
+export type Api = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+/** What the api is given; `main.ts` opens it, tests bring their own. */
+export interface ApiDeps {
+  store: Store;
+  feeder: Feeder & { ready(): boolean };
+  vendors: Readonly<Record<string, Vendor>>;
+  log: Logger;
+  metrics: Metrics;
+  settings: {
+    /** Without a trailing slash. */
+    publicReceiptsUrl: string;
+    /** Without it there is no dashboard. */
+    operatorPassword?: Secret | undefined;
+  };
+}
+
+/** What the routes share. */
+export interface RouteDeps extends ApiDeps {
+  authenticator: Authenticator;
+  channels: ChannelDirectory;
+  acceptance: Acceptance;
+}

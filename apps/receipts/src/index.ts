@@ -1,0 +1,2 @@
+export { run, startReceipts } from './main.ts';
+export { buildReceipts, type ReceiptsDeps } from './server.ts';

@@ -1,0 +1,25 @@
+import type { PushState } from '@pushmill/core';
+import pg from 'pg';
+
+/** The ledger as a test sees it: by SQL of its own, not by the store's. */
+export function openLedgerView(databaseUrl: string) {
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 1 });
+  return {
+    async states(): Promise<Partial<Record<PushState, number>>> {
+      const { rows } = await pool.query<{ state: PushState; count: number }>(
+        'SELECT state, count(*)::int AS count FROM pushes GROUP BY state',
+      );
+      return Object.fromEntries(rows.map((row) => [row.state, row.count]));
+    },
+
+    /** Pushes of which the ledger knows that a vendor has them. */
+    async takenPushes(): Promise<number> {
+      const { rows } = await pool.query<{ count: number }>(
+        `SELECT count(*)::int AS count FROM pushes WHERE state IN ('accepted', 'delivered', 'displayed', 'clicked')`,
+      );
+      return rows[0]?.count ?? 0;
+    },
+
+    close: () => pool.end(),
+  };
+}

@@ -108,7 +108,8 @@ class BatchRun {
       batch,
       record: (outcomes) => deps.store.batches.record(batch, outcomes, leaseMs),
       isLedgerAway: deps.isLedgerAway,
-      warn: deps.log.warn,
+      // Not the bare method: pino's lose their logger.
+      warn: (fields, message) => deps.log.warn(fields, message),
     });
   }
 

@@ -46,6 +46,7 @@ export async function startPostgres(o: PostgresOptions): Promise<Server> {
       user: (await ownerOf(join(home, 'data'))) ?? user,
       password: postgresPassword,
       durable: o.durable ?? true,
+      environment: environmentOf(o.env),
     };
     await initialise(cluster, o.say);
 
@@ -88,6 +89,7 @@ interface Cluster {
   user: Pick<User, 'uid' | 'gid'> | undefined;
   password: string;
   durable: boolean;
+  environment: NodeJS.ProcessEnv;
 }
 
 /** Makes the cluster if there is none. Made beside its place and renamed, so that a killed initdb leaves none. */
@@ -125,7 +127,7 @@ async function initialise(c: Cluster, say: (line: string) => void): Promise<void
       signal: 'INT',
       logFile,
       cwd: c.home,
-      env: environment,
+      env: c.environment,
       user: c.user,
     });
     const how = await initdb.exited;
@@ -153,7 +155,7 @@ async function launch(c: Cluster, port: number): Promise<Guarded> {
     signal: 'INT',
     logFile,
     cwd: c.home,
-    env: environment,
+    env: c.environment,
     user: c.user,
   });
   try {
@@ -170,7 +172,9 @@ async function launch(c: Cluster, port: number): Promise<Guarded> {
 }
 
 // Postgres reads its sorting, messages and time zone from here; ours must not depend on the operator's shell.
-const environment = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
+function environmentOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { PATH: env.PATH, LC_ALL: 'C', TZ: 'UTC' };
+}
 
 /** Waits until Postgres takes connections: refused while it starts, 57P03 while it recovers. */
 async function untilAnswering(url: string): Promise<void> {

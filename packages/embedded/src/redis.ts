@@ -41,7 +41,7 @@ export async function startRedis(o: RedisOptions): Promise<Server> {
     const logFile = join(folder, 'redis.log');
     const fsync = o.fsync ?? (o.durable === false ? 'no' : 'everysec');
     const start = (port: number) =>
-      launch({ program, folder, logFile, port, password: redisPassword, fsync });
+      launch({ program, folder, logFile, port, password: redisPassword, fsync, searchPath: o.env.PATH });
     let port = await keptPort(join(folder, 'port'));
     const first = await start(port).catch(async (error: Error) => {
       // Somebody took the port between the look and the start.
@@ -74,6 +74,7 @@ async function launch(o: {
   port: number;
   password: string;
   fsync: string;
+  searchPath: string | undefined;
 }): Promise<Guarded> {
   const configuration = join(o.folder, 'redis.conf');
   // A file, not arguments: everybody on the machine can read a command line.
@@ -85,7 +86,7 @@ async function launch(o: {
     signal: 'TERM',
     logFile: o.logFile,
     cwd: o.folder,
-    env: { PATH: process.env.PATH, LANG: 'C' },
+    env: { PATH: o.searchPath, LANG: 'C' },
   });
   try {
     const died = server.exited.then((how) => {

@@ -10,7 +10,7 @@ import { existsSync, globSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { startTestServers } from '../packages/testkit/src/servers.ts';
+import { startTestServers } from '@pushmill/testkit';
 import { removeLeftovers } from './leftovers.ts';
 import { type ProgramResult, runProgram } from './program.ts';
 import { readCounts, withoutTasks } from './test-counts.ts';

@@ -17,7 +17,8 @@ export async function cuttable(serverUrl: string): Promise<Cuttable> {
   let server: Server | undefined;
   let port = 0;
 
-  async function listen(): Promise<void> {
+  async function restore(): Promise<void> {
+    if (server) return;
     server = createServer((near) => {
       const far = connect(Number(target.port), target.hostname);
       for (const socket of [near, far]) {
@@ -45,9 +46,9 @@ export async function cuttable(serverUrl: string): Promise<Cuttable> {
     await closed;
   }
 
-  await listen();
+  await restore();
   const url = new URL(serverUrl);
   url.hostname = '127.0.0.1';
   url.port = String(port);
-  return { url: url.href, cut, restore: listen, close: cut };
+  return { url: url.href, cut, restore, close: cut };
 }

@@ -10,8 +10,8 @@ import {
   openStore,
   type Store,
 } from '@pushmill/store';
+import { createTestDatabase } from '@pushmill/testkit';
 import pg from 'pg';
-import { createTestDatabase } from '../../packages/testkit/src/servers.ts';
 
 const migrations = new URL('../../packages/store/migrations/', import.meta.url);
 

@@ -11,8 +11,8 @@ import {
   openConsumer,
   openSharedValues,
 } from '@pushmill/queue';
+import { testServers } from '@pushmill/testkit';
 import { openJobQueues } from '../../packages/queue/src/job-queues.ts';
-import { testServers } from '../../packages/testkit/src/servers.ts';
 import { until } from '../e2e/until.ts';
 import { cuttable } from './cuttable.ts';
 import { useLedger } from './ledger-setup.ts';
@@ -69,8 +69,8 @@ function consume(
       await options.work?.(job);
       const batch = await store.batches.claim(job.batchId, job.run, 20_000);
       if (!batch) return;
-      done.push(job);
       await store.batches.settle(batch, []);
+      done.push(job);
     },
   });
   consumers.push(consumer);
@@ -245,6 +245,24 @@ describe('the queue', () => {
     await age();
     await store.batches.claim(due[0]?.id as string, 0, 20_000);
     assert.equal(await feeder.sweep(), 1, 'only the one that nobody holds');
+  });
+
+  // The sweeper looked at the oldest thousand batches only: while that many waited for a worker of a vendor that was
+  // not running, what other channels had lost was never found.
+  it('is rebuilt for one channel while thousands of another wait for a worker', async () => {
+    const [idle, channel] = [await ledger.channel(), await ledger.channel()];
+    const wide = createFeeder({ redisUrl: new Secret(line.url), ledger: store.batches, window: 2_000, warn });
+    await until('Redis', () => wide.ready());
+    await acceptBatches(idle.id, 1_100);
+    wide.feed([idle.id]);
+    await until('their jobs', async () => (await direct.keys(`*${idle.id}*-0`)).length === 1_100);
+    await acceptBatches(channel.id, 1);
+    assert.equal((await store.batches.takeDue(5, [channel.id])).length, 1, 'marked, and its job is lost');
+    await age();
+    assert.equal(await wide.sweep(), 1);
+    await wide.close();
+    const done = consume(channel.id);
+    await until('the lost one', () => done.length === 1);
   });
 
   it('waits for Redis: feeding while it is away throws nothing and marks nothing', async () => {

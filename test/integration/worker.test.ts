@@ -440,6 +440,19 @@ describe('the worker', () => {
     assert.equal(vendor.calls.length, 5);
   });
 
+  it('ends what expires while its channel is paused', async () => {
+    const channel = await channelOf();
+    await store.channels.pause(appId, channel.name, { code: 'operator', detail: 'wait', by: 'operator' });
+    await work();
+    const message = await send(channel, 3, { expiresAt: new Date(Date.now() + 500) });
+    const other = await send(channel, 1);
+    const pushes = await settled(message);
+    for (const push of pushes)
+      assert.partialDeepStrictEqual(push, { state: 'expired', attempts: 0, code: 'expired' });
+    assert.equal(vendor.calls.length, 0);
+    assert.equal((await store.messages.get(appId, other.id))?.counts.queued, 1);
+  });
+
   it('does not send what has expired', async () => {
     const channel = await channelOf();
     await work();

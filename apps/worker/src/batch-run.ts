@@ -154,17 +154,15 @@ class BatchRun {
   /** False when there was nothing to call for: stopped, expired or cancelled while it waited. */
   #startCall(message: OutgoingMessage, pushes: readonly ClaimedPush[]): boolean {
     const stop = this.#mustStop();
+    // What has ended is said also on a paused channel and at shutdown; only an outdated holder says nothing.
+    const end = stop === 'outdated' ? undefined : this.#endOf(message);
+    if (end) {
+      for (const push of pushes) this.#end(push, end, end);
+      return false;
+    }
     if (stop) {
       this.stopReason = stop;
       for (const push of pushes) this.#wait(push, 0);
-      return false;
-    }
-    if (this.#recorder.cancelled.has(message.id)) {
-      for (const push of pushes) this.#end(push, 'cancelled', 'cancelled');
-      return false;
-    }
-    if (this.#ledgerNow() >= message.expiresAt) {
-      for (const push of pushes) this.#end(push, 'expired', 'expired');
       return false;
     }
     const call = this.#call(message, pushes).finally(() => {
@@ -173,6 +171,11 @@ class BatchRun {
     });
     this.#flying.add(call);
     return true;
+  }
+
+  #endOf(message: OutgoingMessage): 'cancelled' | 'expired' | undefined {
+    if (this.#recorder.cancelled.has(message.id)) return 'cancelled';
+    return this.#ledgerNow() >= message.expiresAt ? 'expired' : undefined;
   }
 
   async #call(message: OutgoingMessage, pushes: readonly ClaimedPush[]): Promise<void> {

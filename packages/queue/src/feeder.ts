@@ -5,6 +5,7 @@ import { type JobQueues, openJobQueues, type QueuedBatch } from './job-queues.ts
 /** What the feeder asks of the ledger. */
 export interface FeedLedger {
   takeDue(window: number, channelIds?: readonly string[]): Promise<QueuedBatch[]>;
+  takeExpired(limit: number): Promise<QueuedBatch[]>;
   enqueuedUnheld(olderThanMs: number, limit: number, afterId?: string): Promise<QueuedBatch[]>;
 }
 
@@ -24,7 +25,8 @@ export interface FeederOptions {
  * `feed` marks due batches in the ledger, up to the channel's window, and adds their jobs. It is called when
  * something was accepted or settled, and on a timer for what falls due. `sweep` compares the other way: a batch
  * that the ledger holds as enqueued, that no worker holds, and that has no job (Redis was emptied, or died before
- * its log was written, or the feeder died between the two steps) gets its job again.
+ * its log was written, or the feeder died between the two steps) gets its job again. It also brings what expired
+ * while its channel was paused, to be ended.
  */
 export interface Feeder {
   /** Fire and forget. Calls that come while one runs are joined into the next. */
@@ -81,6 +83,8 @@ export function createFeeder(options: FeederOptions): Feeder {
     },
 
     async sweep() {
+      const expired = await options.ledger.takeExpired(window);
+      if (expired.length > 0) await jobs.add(expired);
       let restored = 0;
       let afterId: string | undefined;
       // Page by page to the end: thousands that wait for a worker must not hide the one that was lost.

@@ -118,6 +118,8 @@ CREATE TABLE batches (
   -- 0 urgent, 1 bulk: the order in which they are fed.
   lane        smallint NOT NULL,
   due_at      timestamptz NOT NULL,
+  -- When the last of its pushes expires: what waits on a paused channel must end all the same.
+  expires_at  timestamptz NOT NULL,
   state       text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'enqueued')),
   -- Grows each time the batch goes back to wait; with the id it names the job.
   run         integer NOT NULL DEFAULT 0,
@@ -130,6 +132,7 @@ CREATE TABLE batches (
   ns          integer[] NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX batches_waiting ON batches (channel_id, lane, due_at, id) WHERE state = 'waiting';
+CREATE INDEX batches_expiring ON batches (expires_at) WHERE state = 'waiting';
 CREATE INDEX batches_enqueued ON batches (channel_id, enqueued_at) WHERE state = 'enqueued';
 
 CREATE TABLE suppressions (

@@ -77,7 +77,7 @@ export function createBatchTable(db: Database) {
      * @param channelIds  only these; all when undefined
      */
     async takeDue(window: number, channelIds?: readonly string[]): Promise<DueBatch[]> {
-      const { rows } = await db.query<{ id: string; run: number; channel_id: string; lane: number }>({
+      const { rows } = await db.query<DueRecord>({
         name: 'take-due-batches',
         text: `
           WITH picked AS (
@@ -97,12 +97,28 @@ export function createBatchTable(db: Database) {
           RETURNING batches.id, run, channel_id, lane`,
         values: [window, channelIds ?? null],
       });
-      return rows.map((row) => ({
-        id: row.id,
-        run: row.run,
-        channelId: row.channel_id,
-        lane: row.lane === 0 ? 'urgent' : 'bulk',
-      }));
+      return rows.map(dueBatch);
+    },
+
+    /**
+     * Marks for the queue what expired while its channel was paused, so that a worker ends it: a pause may be long,
+     * and every push must reach an end.
+     */
+    async takeExpired(limit: number): Promise<DueBatch[]> {
+      const { rows } = await db.query<DueRecord>({
+        name: 'take-expired-batches',
+        text: `
+          WITH picked AS (
+            SELECT b.id FROM batches b JOIN channels c ON c.id = b.channel_id
+            WHERE b.state = 'waiting' AND b.expires_at <= now() AND c.state = 'paused' AND c.deleted_at IS NULL
+            ORDER BY b.expires_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED
+          )
+          UPDATE batches SET state = 'enqueued', enqueued_at = now(), lease_until = NULL
+          FROM picked WHERE batches.id = picked.id
+          RETURNING batches.id, run, channel_id, lane`,
+        values: [limit],
+      });
+      return rows.map(dueBatch);
     },
 
     /**
@@ -111,19 +127,14 @@ export function createBatchTable(db: Database) {
      * @param afterId  the last one of the page before
      */
     async enqueuedUnheld(olderThanMs: number, limit: number, afterId?: string): Promise<DueBatch[]> {
-      const { rows } = await db.query<{ id: string; run: number; channel_id: string; lane: number }>(
+      const { rows } = await db.query<DueRecord>(
         `SELECT id, run, channel_id, lane FROM batches
          WHERE state = 'enqueued' AND enqueued_at < now() - make_interval(secs => $1 / 1000.0)
            AND (lease_until IS NULL OR lease_until < now()) AND ($3::uuid IS NULL OR id > $3)
          ORDER BY id LIMIT $2`,
         [olderThanMs, limit, afterId ?? null],
       );
-      return rows.map((row) => ({
-        id: row.id,
-        run: row.run,
-        channelId: row.channel_id,
-        lane: row.lane === 0 ? 'urgent' : 'bulk',
-      }));
+      return rows.map(dueBatch);
     },
 
     /**
@@ -301,8 +312,8 @@ export function createBatchTable(db: Database) {
         if (rowCount !== 1) return false;
         if (others.length > 0) {
           await tx.query(
-            `INSERT INTO batches (id, channel_id, lane, due_at, message_ids, ns)
-             SELECT g.id, b.channel_id, b.lane, g.due_at, g.message_ids::uuid[], g.ns::int[]
+            `INSERT INTO batches (id, channel_id, lane, due_at, expires_at, message_ids, ns)
+             SELECT g.id, b.channel_id, b.lane, g.due_at, b.expires_at, g.message_ids::uuid[], g.ns::int[]
              FROM batches b,
                unnest($2::uuid[], $3::timestamptz[], $4::text[], $5::text[]) AS g (id, due_at, message_ids, ns)
              WHERE b.id = $1`,
@@ -345,6 +356,17 @@ function toStorable(outcome: OutcomeRecord): OutcomeRecord {
     detail: toText(outcome.detail),
     vendorMessageId: toText(outcome.vendorMessageId),
   };
+}
+
+interface DueRecord {
+  id: string;
+  run: number;
+  channel_id: string;
+  lane: number;
+}
+
+function dueBatch(row: DueRecord): DueBatch {
+  return { id: row.id, run: row.run, channelId: row.channel_id, lane: row.lane === 0 ? 'urgent' : 'bulk' };
 }
 
 export type BatchTable = ReturnType<typeof createBatchTable>;

@@ -201,10 +201,12 @@ async function insert(db: Queryable, messages: readonly NewMessage[]): Promise<v
         FROM unnest($7::uuid[], $8::int[], $9::uuid[], $10::text[]) AS p (message_id, n, channel_id, token)
         LEFT JOIN suppressions s ON s.channel_id = p.channel_id AND s.token = p.token
       )
-      INSERT INTO batches (id, channel_id, lane, due_at, message_ids, ns)
-      SELECT b.id, b.channel_id, b.lane, coalesce(b.due_at, now()), b.message_ids::uuid[], b.ns::int[]
-      FROM unnest($11::uuid[], $12::uuid[], $13::smallint[], $14::timestamptz[], $15::text[], $16::text[])
-        AS b (id, channel_id, lane, due_at, message_ids, ns)`,
+      INSERT INTO batches (id, channel_id, lane, due_at, expires_at, message_ids, ns)
+      SELECT b.id, b.channel_id, b.lane, coalesce(b.due_at, now()), b.expires_at,
+             b.message_ids::uuid[], b.ns::int[]
+      FROM unnest($11::uuid[], $12::uuid[], $13::smallint[], $14::timestamptz[], $15::timestamptz[],
+                  $16::text[], $17::text[])
+        AS b (id, channel_id, lane, due_at, expires_at, message_ids, ns)`,
     values: [
       messages.map((message) => message.id),
       messages.map((message) => message.appId),
@@ -220,6 +222,7 @@ async function insert(db: Queryable, messages: readonly NewMessage[]): Promise<v
       batches.map((batch) => batch.channelId),
       batches.map((batch) => batch.lane),
       batches.map((batch) => batch.dueAt),
+      batches.map((batch) => batch.expiresAt),
       batches.map((batch) => arrayLiteral(batch.messageIds)),
       batches.map((batch) => arrayLiteral(batch.ns)),
     ],
@@ -230,6 +233,8 @@ interface PlannedBatch {
   channelId: string;
   lane: number;
   dueAt: Date | null;
+  /** Of its last push. */
+  expiresAt: Date;
   messageIds: string[];
   ns: number[];
 }
@@ -238,7 +243,7 @@ interface PlannedBatch {
 function planBatches(messages: readonly NewMessage[]): PlannedBatch[] {
   const groups = new Map<
     string,
-    { channelId: string; lane: number; dueAt: Date | null; refs: [string, number][] }
+    { channelId: string; lane: number; dueAt: Date | null; refs: { message: NewMessage; n: number }[] }
   >();
   for (const message of messages) {
     const lane = laneNumber[message.lane];
@@ -249,7 +254,7 @@ function planBatches(messages: readonly NewMessage[]): PlannedBatch[] {
         group = { channelId: recipient.channelId, lane, dueAt: message.sendAt, refs: [] };
         groups.set(name, group);
       }
-      group.refs.push([message.id, n]);
+      group.refs.push({ message, n });
     });
   }
   return [...groups.values()].flatMap((group) =>
@@ -257,8 +262,9 @@ function planBatches(messages: readonly NewMessage[]): PlannedBatch[] {
       channelId: group.channelId,
       lane: group.lane,
       dueAt: group.dueAt,
-      messageIds: refs.map(([messageId]) => messageId),
-      ns: refs.map(([, n]) => n),
+      expiresAt: new Date(Math.max(...refs.map(({ message }) => message.expiresAt.getTime()))),
+      messageIds: refs.map(({ message }) => message.id),
+      ns: refs.map(({ n }) => n),
     })),
   );
 }

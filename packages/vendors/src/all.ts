@@ -1,2 +1,4 @@
 export { apns } from './apns/index.ts';
+export { baidu } from './baidu/index.ts';
 export { mpaas } from './mpaas/index.ts';
+export { tpns } from './tpns/index.ts';

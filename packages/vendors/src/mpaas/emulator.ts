@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { AnswerPlan, seededRandom } from '../answer-plan.ts';
 import { issueServerCertificate } from '../authority.ts';
 import type { Emulator, EmulatorOptions } from '../emulator.ts';
 import type { Dialect, Reply } from './emulator-answers.ts';
@@ -10,7 +11,6 @@ import { createConsole } from './emulator-apps.ts';
 import { checkGatewayCall, checkRestSignature, NonceMemory } from './emulator-checks.ts';
 import type { EmulatedCall } from './emulator-fields.ts';
 import { checkFields, fromParams, fromRestBody } from './emulator-fields.ts';
-import { AnswerPlan, seededRandom } from './emulator-plan.ts';
 import type { ReceiptFaults } from './emulator-receipts.ts';
 import { ReceiptSender } from './emulator-receipts.ts';
 

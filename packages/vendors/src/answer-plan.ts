@@ -1,4 +1,4 @@
-import type { Faults, PlannedAnswer } from '../emulator.ts';
+import type { Faults, PlannedAnswer } from './emulator.ts';
 
 /** What happens to one call, after its signature and fields were found good. */
 export interface CallFate {
@@ -14,9 +14,9 @@ const perTarget = new Set<PlannedAnswer>(['rejected', 'token-dead']);
 /**
  * Answers planned by token, and chance for the rest.
  *
- * The interface answers per call, so the first planned target decides for all its neighbours. When it is the
- * target itself that is bad, a call with several targets leaves its plan in place: it is as bad in the next
- * call, until it is asked alone.
+ * For vendors that have one answer for a whole call: the first planned target decides for all its neighbours.
+ * When it is the target itself that is bad, a call with several targets leaves its plan in place: it is as bad
+ * in the next call, until it is asked alone.
  */
 export class AnswerPlan {
   readonly #planned = new Map<string, PlannedAnswer[]>();

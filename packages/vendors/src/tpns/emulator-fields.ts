@@ -1,0 +1,145 @@
+import type { App } from './emulator-checks.ts';
+
+/** A sound call, as far as the emulator looks into it. */
+export interface EmulatedCall {
+  audience: Audience;
+  /** Tokens or accounts; none for those who send to many at once. */
+  targets: readonly string[];
+  skipsInvalid: boolean;
+  environment: string;
+  seq: number;
+}
+
+export interface FieldRefusal {
+  code: 1008001 | 1008002 | 1008007 | 10010012;
+  words: string;
+  seq: number;
+}
+
+const audiences = [
+  'token',
+  'token_list',
+  'account',
+  'account_list',
+  'tag',
+  'all',
+  'package_account_push',
+  'package_token_push',
+] as const;
+type Audience = (typeof audiences)[number];
+
+const maxTargets = 1_000;
+const maxMessageBytes = 4_096;
+const maxExpireSeconds = 259_200;
+const maxAheadMs = 90 * 86_400_000;
+const maxLateMs = 600_000;
+
+/**
+ * What TPNS finds wrong with a body, in the order that the facts page gives for its codes.
+ * @see  cloud.tencent.com 548/39064 "推送 API"
+ */
+export function readCall(body: Buffer, app: App, nowMs: number): EmulatedCall | FieldRefusal {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch {
+    return { code: 1008001, words: 'params parse error', seq: 0 };
+  }
+  if (!isMap(fields)) return { code: 1008001, words: 'params parse error', seq: 0 };
+  const seq = Number.isSafeInteger(fields.seq) ? (fields.seq as number) : 0;
+  const missing = (name: string): FieldRefusal => ({ code: 1008002, words: `${name} is required`, seq });
+  const invalid = (name: string): FieldRefusal => ({ code: 1008007, words: `${name} is invalid`, seq });
+
+  const { audience_type: audienceType, message, message_type: messageType } = fields;
+  if (audienceType === undefined) return missing('audience_type');
+  if (message === undefined) return missing('message');
+  if (messageType === undefined) return missing('message_type');
+  const audience = audiences.find((known) => known === audienceType);
+  if (audience === undefined) return invalid('audience_type');
+  if (messageType !== 'notify' && messageType !== 'message') return invalid('message_type');
+  if (app.platform === 'ios') {
+    if (fields.environment === undefined) return missing('environment');
+    if (fields.environment !== 'product' && fields.environment !== 'dev') return invalid('environment');
+  }
+
+  const listName = /^(token|account)/.exec(audience)?.[1];
+  let targets: readonly string[] = [];
+  if (listName !== undefined) {
+    const list = fields[`${listName}_list`];
+    if (!Array.isArray(list) || list.length === 0) return missing(`${listName}_list`);
+    if (!list.every((item) => typeof item === 'string' && item !== '')) return invalid(`${listName}_list`);
+    const isList = audience.endsWith('_list');
+    if (isList && list.length > maxTargets) return invalid(`${listName}_list`);
+    // What follows the first is ignored without a word.
+    targets = isList ? list : list.slice(0, 1);
+  } else if (audience === 'tag' && !Array.isArray(fields.tag_rules) && !isMap(fields.tag_list)) {
+    return missing('tag_rules');
+  } else if (audience.startsWith('package') && !Number.isInteger(fields.upload_id)) {
+    return missing('upload_id');
+  }
+
+  if (!isMap(message)) return invalid('message');
+  if (Buffer.byteLength(JSON.stringify(message)) > maxMessageBytes) return invalid('message');
+  const wrong = checkMessageObject(message, messageType, app);
+  if (wrong !== undefined) return wrong.isMissing ? missing(wrong.name) : invalid(wrong.name);
+
+  const { expire_time: expireTime, ignore_invalid_token: ignoreInvalid, send_time: sendTime } = fields;
+  if (expireTime !== undefined && !isIntegerUpTo(expireTime, maxExpireSeconds)) return invalid('expire_time');
+  if (ignoreInvalid !== undefined && !isIntegerUpTo(ignoreInvalid, 1)) return invalid('ignore_invalid_token');
+  if (targets.length === 0 && sendTime !== undefined) {
+    // Mainland access points read it as UTC+8 (likely).
+    const at = Date.parse(`${String(sendTime).replace(' ', 'T')}+08:00`);
+    if (!(at >= nowMs - maxLateMs && at <= nowMs + maxAheadMs)) {
+      return { code: 10010012, words: 'send_time is out of range', seq };
+    }
+  }
+  return {
+    audience,
+    targets,
+    skipsInvalid: ignoreInvalid === 1,
+    environment: app.platform === 'ios' ? String(fields.environment) : '',
+    seq,
+  };
+}
+
+function checkMessageObject(
+  message: Record<string, unknown>,
+  messageType: 'notify' | 'message',
+  app: App,
+): { name: string; isMissing: boolean } | undefined {
+  const isSilentIos = app.platform === 'ios' && messageType === 'message';
+  for (const name of isSilentIos ? [] : ['title', 'content']) {
+    if (message[name] === undefined || message[name] === '') return { name, isMissing: true };
+    if (typeof message[name] !== 'string') return { name, isMissing: false };
+  }
+  const part = message[app.platform];
+  if (part === undefined) return undefined;
+  const wrong = (name: string) => ({ name: `${app.platform}.${name}`, isMissing: false });
+  if (!isMap(part)) return { name: app.platform, isMissing: false };
+  // The usual mistake is to send the object and not its text.
+  if (part.custom_content !== undefined && typeof part.custom_content !== 'string')
+    return wrong('custom_content');
+  if (app.platform === 'android') {
+    const { action } = part;
+    if (action !== undefined && !(isMap(action) && [1, 2, 3].includes(action.action_type as number)))
+      return wrong('action');
+    return undefined;
+  }
+  const { aps } = part;
+  if (aps === undefined) return undefined;
+  if (!isMap(aps)) return wrong('aps');
+  if (aps['content-available'] === 1) {
+    const forbidden = ['alert', 'sound', 'badge_type'].find((name) => aps[name] !== undefined);
+    if (forbidden !== undefined) return wrong(`aps.${forbidden}`);
+    if (messageType !== 'message') return wrong('aps.content-available');
+  }
+  return undefined;
+}
+
+function isIntegerUpTo(value: unknown, most: number): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -68,6 +68,7 @@ describe('pushmill', () => {
         'status',
         'watch',
         'channels',
+        'certs',
         'keys',
         'migrate',
       ],

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addCertsCommand } from './commands/certs.ts';
 import { addChannelsCommand } from './commands/channels.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addEmulateCommand } from './commands/emulate.ts';
@@ -31,6 +32,7 @@ export function createProgram(context: Context): Command {
   addStatusCommand(program, context);
   addWatchCommand(program, context);
   addChannelsCommand(program, context);
+  addCertsCommand(program, context);
   addKeysCommand(program, context);
   addMigrateCommand(program, context);
   return program;

@@ -1,6 +1,7 @@
 import * as all from './all.ts';
 import type { Vendor } from './vendor.ts';
 
+export { certificates } from './apns/index.ts';
 export type * from './emulator.ts';
 export type * from './vendor.ts';
 

@@ -55,7 +55,8 @@ const codeSigningName =
  */
 export function readPushCertificate(x509: X509Certificate): PushCertificate {
   const { subject, issuer } = x509.toLegacyObject();
-  const commonName = first(subject?.CN) ?? '';
+  const commonName = printable(first(subject?.CN) ?? '');
+  const organizationalUnit = first(subject?.OU);
   const uid = first((subject as Record<string, string | string[]> | undefined)?.UID);
   const extensions = readExtensions(x509.raw);
   const marked: Environment[] = [];
@@ -72,9 +73,9 @@ export function readPushCertificate(x509: X509Certificate): PushCertificate {
   return {
     x509,
     commonName,
-    issuerName: first(issuer?.CN) ?? '',
-    teamId: first(subject?.OU),
-    topics: listed.length > 0 ? listed : uid === undefined ? [] : [uid + suffix],
+    issuerName: printable(first(issuer?.CN) ?? ''),
+    teamId: organizationalUnit === undefined ? undefined : printable(organizationalUnit),
+    topics: (listed.length > 0 ? listed : uid === undefined ? [] : [uid + suffix]).map(printable),
     environments: marked.length > 0 ? marked : [...(named?.[1] ?? [])],
     forPush: marked.length > 0 || named !== undefined || extensions.has(voipMark) || listed.length > 0,
     forCodeSigning:
@@ -82,6 +83,12 @@ export function readPushCertificate(x509: X509Certificate): PushCertificate {
     notBefore: x509.validFromDate,
     notAfter: x509.validToDate,
   };
+}
+
+/** Names are the file's own words, and are shown on terminals, which obey control characters. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '\ufffd');
 }
 
 /** Extension values by OID: Node has no API for extensions that it does not know. */

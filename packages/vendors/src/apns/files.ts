@@ -25,10 +25,10 @@ export interface FileContent {
   certificates: string[];
 }
 
-const maxFileBytes = 64 * 1024;
+export const maxFileBytes = 64 * 1024;
 
 /** What is wrong with a file that is none of the kinds that hold a key or a certificate. */
-const refusals: Readonly<Partial<Record<FileKind, [code: string, sentence: string]>>> = {
+export const refusals: Readonly<Partial<Record<FileKind, [code: string, sentence: string]>>> = {
   empty: ['empty', 'The file is empty: upload it again.'],
   csr: [
     'signing-request',

@@ -7,6 +7,8 @@ import { overridesSchema } from './overrides.ts';
 import type { ApnsSettings } from './settings.ts';
 import { settingsSchema } from './settings.ts';
 
+export * as certificates from './certificates.ts';
+
 export const apns: Vendor<ApnsSettings, ApnsCredential> = {
   name: 'apns',
   title: 'APNs',

@@ -12,12 +12,30 @@ export interface Pair {
   chain: X509Certificate[];
 }
 
+/** What a certificate must suit; what is not known is not asked for. */
+export type Demands = Partial<Pick<ApnsSettings, 'environment' | 'topic' | 'origin'>>;
+
 /**
- * The one key and certificate of a file that a channel can use. Neither order nor position says which they
- * are: Node presents the first pair of a .p12, be it expired, and fails on a key that comes first without one.
+ * The one key and certificate of a file that a channel can use.
  * @throws CredentialError  when there is none, with what is wrong with the best one; or when there are several
  */
-export function choosePair(content: FileContent, settings: ApnsSettings, now: Date): Pair {
+export function choosePair(content: FileContent, demands: Demands, now: Date): Pair {
+  const { pair, problem } = bestPair(content, demands, now);
+  if (problem !== undefined) throw problem;
+  return pair;
+}
+
+/**
+ * The one key and certificate of a file that are meant, and what is wrong with them. Neither order nor position
+ * says which they are: Node presents the first pair of a .p12, be it expired, and fails on a key that comes first
+ * without one.
+ * @throws CredentialError  when no key has its certificate, or several pairs would do
+ */
+export function bestPair(
+  content: FileContent,
+  demands: Demands,
+  now: Date,
+): { pair: Pair; problem: CredentialError | undefined } {
   const keys = content.keys.map((pem) => createPrivateKey(pem));
   const certificates = content.certificates.map((pem) => new X509Certificate(pem));
   const leaves = certificates.filter((certificate) => !certificate.ca);
@@ -29,18 +47,18 @@ export function choosePair(content: FileContent, settings: ApnsSettings, now: Da
       .map((leaf) => ({ key, leaf: readPushCertificate(leaf), chain: chainOf(leaf, certificates) })),
   );
   if (pairs.length === 0) throw keyOfAnother(leaves[0]);
-  const judged = pairs.map((pair) => ({ pair, problem: problemOf(pair.leaf, settings, now) }));
+  const judged = pairs.map((pair) => ({ pair, problem: problemOf(pair.leaf, demands, now) }));
   // A renewal under the old key leaves two certificates for one key: the one that lasts longer is meant.
   const good = distinctByKey(judged.filter(({ problem }) => problem === undefined).map(({ pair }) => pair));
   const [only] = good;
-  if (only === undefined) throw (mostTelling(judged) as { problem: CredentialError }).problem;
+  if (only === undefined) return mostTelling(judged) as { pair: Pair; problem: CredentialError };
   if (good.length > 1) {
     throw new CredentialError(
       'several-certificates',
       `The file holds ${good.length} certificates that could be used (${good.map(({ leaf }) => leaf.commonName).join('; ')}): export just one with its key.`,
     );
   }
-  return only;
+  return { pair: only, problem: undefined };
 }
 
 function distinctByKey(pairs: readonly Pair[]): Pair[] {
@@ -59,7 +77,7 @@ function mostTelling(judged: readonly { pair: Pair; problem: CredentialError | u
 }
 
 /** Everything that keeps a certificate from working for this channel, most basic first. */
-function problemOf(leaf: PushCertificate, settings: ApnsSettings, now: Date): CredentialError | undefined {
+function problemOf(leaf: PushCertificate, demands: Demands, now: Date): CredentialError | undefined {
   const problem = (code: string, sentence: string) => new CredentialError(code, sentence);
   if (leaf.forCodeSigning) {
     return problem(
@@ -68,7 +86,7 @@ function problemOf(leaf: PushCertificate, settings: ApnsSettings, now: Date): Cr
     );
   }
   // Behind an origin of one's own, a proxy may hand out certificates of its own.
-  if (!leaf.forPush && settings.origin === undefined) {
+  if (!leaf.forPush && demands.origin === undefined) {
     return problem(
       'not-for-push',
       `"${leaf.commonName}" is not a push certificate of Apple: make an Apple Push Notification service certificate in the developer portal.`,
@@ -93,16 +111,21 @@ function problemOf(leaf: PushCertificate, settings: ApnsSettings, now: Date): Cr
       `The key of the certificate has ${details.modulusLength} bits; TLS demands 2048: make a new certificate.`,
     );
   }
-  if (leaf.environments.length > 0 && !leaf.environments.includes(settings.environment)) {
+  const { environment, topic: bundleId } = demands;
+  if (environment !== undefined && leaf.environments.length > 0 && !leaf.environments.includes(environment)) {
     return problem(
       'wrong-environment',
-      `The certificate is for the ${leaf.environments.join(' and ')} environment, and the channel is set to ${settings.environment}: change the environment of the channel, or upload the other certificate.`,
+      `The certificate is for the ${leaf.environments.join(' and ')} environment, and the channel is set to ${environment}: change the environment of the channel, or upload the other certificate.`,
     );
   }
-  if (leaf.topics.length > 0 && !leaf.topics.some((topic) => belongs(topic, settings.topic))) {
+  if (
+    bundleId !== undefined &&
+    leaf.topics.length > 0 &&
+    !leaf.topics.some((topic) => belongs(topic, bundleId))
+  ) {
     return problem(
       'wrong-topic',
-      `The certificate is for ${leaf.topics[0]}, and the channel is set to ${settings.topic}: upload the certificate of that app, or correct the bundle id.`,
+      `The certificate is for ${leaf.topics[0]}, and the channel is set to ${bundleId}: upload the certificate of that app, or correct the bundle id.`,
     );
   }
   return undefined;

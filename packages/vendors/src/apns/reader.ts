@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { CredentialError } from '@pushmill/core';
+import type { FileView, ViewRequest } from './file-view.ts';
 import type { FileContent, FileRequest } from './files.ts';
-import type { ReaderAnswer } from './reader-thread.ts';
+import type { ReaderAnswer, ReaderTask } from './reader-thread.ts';
 
 /**
  * Reads files on a thread of its own, within a time.
@@ -9,8 +10,20 @@ import type { ReaderAnswer } from './reader-thread.ts';
  * @throws CredentialError  with a plain sentence
  */
 export async function readFilesApart(request: FileRequest, limitMs = 10_000): Promise<FileContent> {
+  return (await runApart({ kind: 'read', request }, limitMs)) as FileContent;
+}
+
+/**
+ * Looks into one file on a thread of its own, within a time. What is wrong with the file is part of the answer.
+ * @throws CredentialError  only when it takes too long
+ */
+export async function viewFileApart(request: ViewRequest, limitMs = 10_000): Promise<FileView> {
+  return (await runApart({ kind: 'view', request }, limitMs)) as FileView;
+}
+
+async function runApart(task: ReaderTask, limitMs: number): Promise<FileContent | FileView> {
   const worker = new Worker(new URL('./reader-thread.ts', import.meta.url), {
-    workerData: request,
+    workerData: task,
     // Nothing that this process was started with concerns a reader of untrusted files.
     env: {},
     execArgv: [],

@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { seededRandom } from '../answer-plan.ts';
 import { issueServerCertificate } from '../authority.ts';
 import type { Emulator, EmulatorChannel, EmulatorOptions } from '../emulator.ts';
 import type { App } from './emulator-checks.ts';
 import { authenticate } from './emulator-checks.ts';
 import { type EmulatedCall, readCall } from './emulator-fields.ts';
 import { TakenLedger } from './emulator-ledger.ts';
-import { AnswerPlan, seededRandom } from './emulator-plan.ts';
+import { AnswerPlan } from './emulator-plan.ts';
 
 export interface TpnsEmulatorOptions extends EmulatorOptions {
   /** How far `TimeStamp` may be from the clock; 0 for no limit. Default 600, that of the predecessor's API. */

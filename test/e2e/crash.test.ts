@@ -59,8 +59,15 @@ test(`${requested} pushes survive kill -9 of every role and of Redis, and FLUSHA
     assert.ok(worker && api && receipts);
 
     await crash(worker);
-    // Nothing is sent any more: what the vendors have and the ledger does not know is what was in flight.
-    const inFlight = taken().accepted - (await ledger.takenPushes());
+    // Nothing is sent any more, once what lay in the sockets is read: what the vendors have and the ledger does
+    // not know is what was in flight.
+    let calm = { accepted: 0, reads: 0 };
+    await until('the vendors have read all', () => {
+      const { accepted } = taken();
+      calm = accepted === calm.accepted ? { accepted, reads: calm.reads + 1 } : { accepted, reads: 0 };
+      return calm.reads === 5;
+    });
+    const inFlight = calm.accepted - (await ledger.takenPushes());
     await worker.ready();
 
     await settled(0.3);

@@ -1,4 +1,5 @@
 import type { Outcome } from './outcome.ts';
+import type { QuotaPolicy } from './quota.ts';
 
 /** How a channel treats pushes that did not go through. */
 export interface RetryPolicy {
@@ -14,6 +15,13 @@ export interface RetryPolicy {
    * `resend` risks a second copy, `hold` ends it as `unknown`.
    */
   unanswered: 'resend' | 'hold';
+}
+
+/** All that an operator may set of how a channel sends. */
+export interface ChannelPolicy extends RetryPolicy {
+  /** Pushes, of all workers together; not bounded when absent. */
+  ratePerSecond?: number;
+  quota?: QuotaPolicy;
 }
 
 export const defaultRetryPolicy: RetryPolicy = {

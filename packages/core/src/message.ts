@@ -9,6 +9,11 @@ export function laneOf(messageClass: MessageClass): Lane {
   return messageClass === 'transactional' ? 'urgent' : 'bulk';
 }
 
+/** A batch is of one lane, and so of one class. */
+export function classOf(lane: Lane): MessageClass {
+  return lane === 'urgent' ? 'transactional' : 'marketing';
+}
+
 export type ClickAction =
   | { type: 'url'; url: string }
   /** A screen of the app, by the app's own name for it. */
@@ -35,3 +40,6 @@ export interface MessageContent {
   /** Overrides by vendor name; each vendor's schema says what its own may hold. */
   vendor?: Readonly<Record<string, unknown>>;
 }
+
+/** Whom a vendor is to find itself: everybody, a tag, a list of accounts. What else it holds is the vendor's. */
+export type Audience = Readonly<Record<string, unknown>> & { kind: string };

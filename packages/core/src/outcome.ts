@@ -7,11 +7,20 @@
  */
 export type Outcome =
   /** The vendor took the push; it is not on the device yet. */
-  | { kind: 'accepted'; vendorMessageId?: string; detail?: string }
+  | {
+      kind: 'accepted';
+      vendorMessageId?: string;
+      detail?: string;
+      /** The vendor can be asked what became of the call, by its `vendorMessageId`. */
+      poll?: true;
+    }
   /** Evidence about this token alone that it will never work again; `since` is the vendor's timestamp. */
   | { kind: 'token-dead'; code: string; detail?: string; since?: Date }
-  /** This push can never succeed; the token stays. */
-  | { kind: 'rejected'; code: string; detail: string }
+  /**
+   * This push can never succeed; the token stays. `misfiled`: the token is not known in the environment that the
+   * device is filed under, and may live in another.
+   */
+  | { kind: 'rejected'; code: string; detail: string; misfiled?: true }
   /** The channel's credential or settings are refused: pause the channel, call a human. */
   | { kind: 'misconfigured'; code: string; detail: string }
   /** Too fast, for this token or for the whole channel. Spends no attempt. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { canAdvance, isSettled, type PushState, pushStates, statesBefore } from './push.ts';
+import { canAdvance, isSettled, type PushState, pushStates, replayableStates, statesBefore } from './push.ts';
 
 /** Every step that there is, written a second time: from → to. */
 const steps: Record<PushState, string> = {
@@ -10,7 +10,7 @@ const steps: Record<PushState, string> = {
   delivered: 'displayed clicked',
   displayed: 'clicked',
   clicked: '',
-  failed: '',
+  failed: 'delivered displayed clicked',
   expired: '',
   cancelled: '',
   suppressed: '',
@@ -38,6 +38,11 @@ describe('push states', () => {
       pushStates.filter((state) => !isSettled(state)),
       ['queued'],
     );
+  });
+
+  it('is replayed only from where it was given up, and never by a step of its own', () => {
+    assert.deepEqual(replayableStates, ['failed', 'unknown']);
+    for (const state of replayableStates) assert.equal(canAdvance(state, 'queued'), false);
   });
 
   it('never comes back to a state, whatever arrives in whatever order', () => {

@@ -6,7 +6,12 @@
  * identity under which it could be sent again). Receipts then move it forward, never back: `delivered`,
  * `displayed`, `clicked`, or `dropped` when the vendor says that it did not show it. A receipt can overtake
  * the worker's own record, so every forward step is allowed from `queued` too; and it can tell what became of
- * a push that we had to call `unknown`.
+ * a push that we had to call `unknown`. So it can of one that we call `failed`: an attempt that was never answered
+ * may have arrived although the next one was refused, and what a device says is the truth about it.
+ *
+ * One step leads back, and it is none of this table's: an operator may replay what was given up. Then the push is
+ * `queued` again, under the same id, with all its attempts to spend once more. Nothing else, no outcome and no
+ * receipt, brings a push back.
  */
 export const pushStates = [
   'queued',
@@ -41,7 +46,7 @@ const nextStates: Readonly<Record<PushState, readonly PushState[]>> = {
   delivered: ['displayed', 'clicked'],
   displayed: ['clicked'],
   clicked: [],
-  failed: [],
+  failed: ['delivered', 'displayed', 'clicked'],
   expired: [],
   cancelled: [],
   suppressed: [],
@@ -49,7 +54,12 @@ const nextStates: Readonly<Record<PushState, readonly PushState[]>> = {
   unknown: ['delivered', 'displayed', 'clicked', 'dropped'],
 };
 
-/** Whether a push in `from` may become `to`. Staying is not a step. */
+/** Given up: an operator, and nobody else, may bring a push back from here to `queued`. */
+export const replayableStates = ['failed', 'unknown'] as const satisfies readonly PushState[];
+
+export type ReplayableState = (typeof replayableStates)[number];
+
+/** Whether a push in `from` may become `to`, by an outcome or a receipt. Staying is not a step. */
 export function canAdvance(from: PushState, to: PushState): boolean {
   return nextStates[from].includes(to);
 }

@@ -1,6 +1,7 @@
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { CredentialError, formatPushId, newId, type Outcome, pushIdentity } from '@pushmill/core';
 import type {
+  Audience,
   Emulator,
   EmulatorAccount,
   EmulatorChannel,
@@ -29,12 +30,19 @@ export class VendorBench {
   readonly unanswered = new Set<string>();
   readonly vendor: Vendor;
   readonly emulator: Emulator;
+  readonly offered: EmulatorChannel;
   readonly #before: EmulatorAccount;
   readonly #senders: Sender[] = [];
 
-  private constructor(vendor: Vendor, emulator: Emulator, channel: OpenChannel<Fields, Fields>) {
+  private constructor(
+    vendor: Vendor,
+    emulator: Emulator,
+    offered: EmulatorChannel,
+    channel: OpenChannel<Fields, Fields>,
+  ) {
     this.vendor = vendor;
     this.emulator = emulator;
+    this.offered = offered;
     this.channel = channel;
     this.#before = emulator.account();
   }
@@ -42,7 +50,7 @@ export class VendorBench {
   static async open(vendor: Vendor, emulator: Emulator, offered: EmulatorChannel): Promise<VendorBench> {
     const settings = Value.Default(vendor.settingsSchema, structuredClone(offered.settings)) as Fields;
     const { credential } = await vendor.prepareCredential(offered.credential, settings, new Date());
-    return new VendorBench(vendor, emulator, { id: `suite-${offered.name}`, settings, credential });
+    return new VendorBench(vendor, emulator, offered, { id: `suite-${offered.name}`, settings, credential });
   }
 
   /** A sender that `close` will close at the latest. */
@@ -71,7 +79,7 @@ export class VendorBench {
     } as const;
     return Array.from({ length: count }, (_, n) => {
       const ref = { messageId: message.id, n };
-      const token = this.emulator.newToken();
+      const token = this.emulator.newToken(this.offered.name);
       this.tokens.push(token);
       return { id: formatPushId(ref), identity: pushIdentity(ref), token, message };
     });
@@ -79,6 +87,11 @@ export class VendorBench {
 
   push(): OutgoingPush {
     return this.pushes(1)[0] as OutgoingPush;
+  }
+
+  /** To devices that the vendor finds itself. */
+  audiencePush(audience: Audience): OutgoingPush {
+    return { ...this.push(), token: '', audience };
   }
 
   /** One call. Remembers what it concluded. */
@@ -114,6 +127,23 @@ export class VendorBench {
 
   /** Prepares and uses another credential: `unusable` when it was refused before any call. */
   async tryCredential(credential: Fields): Promise<Outcome['kind'] | 'unusable'> {
+    return this.#tryWith(credential, async (sender) => this.sendOne(sender, this.push()));
+  }
+
+  /** The same, but asks and does not send. */
+  async verifyCredential(credential: Fields): Promise<Outcome['kind'] | 'unusable'> {
+    return this.#tryWith(credential, async (sender) => {
+      const answer = await sender.operate?.('verify', {}, new AbortController().signal);
+      if (!answer) throw new Error('the sender does no operations');
+      this.outcomes.push(answer.outcome);
+      return answer.outcome;
+    });
+  }
+
+  async #tryWith(
+    credential: Fields,
+    use: (sender: Sender) => Promise<Outcome>,
+  ): Promise<Outcome['kind'] | 'unusable'> {
     let prepared: Fields;
     try {
       prepared = (await this.vendor.prepareCredential(credential, this.channel.settings, new Date()))
@@ -123,7 +153,7 @@ export class VendorBench {
       throw error;
     }
     const sender = this.openSender({}, prepared);
-    const { kind } = await this.sendOne(sender, this.push());
+    const { kind } = await use(sender);
     await sender.close(1_000);
     return kind;
   }

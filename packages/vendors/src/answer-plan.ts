@@ -1,40 +1,25 @@
 import type { Faults, PlannedAnswer } from './emulator.ts';
 
-/** What happens to one call, after its signature and fields were found good. */
-export interface CallFate {
-  answer: Exclude<PlannedAnswer, 'dropped'>;
-  /** Targets of an accepted call whose receipt tells of a failure. */
-  dropped: ReadonlySet<string>;
-  slow: boolean;
-}
-
-/** Kinds that the vendor would repeat for as long as the same bad target is among the call's. */
-const perTarget = new Set<PlannedAnswer>(['rejected', 'token-dead']);
-
-/**
- * Answers planned by token, and chance for the rest.
- *
- * For vendors that have one answer for a whole call: the first planned target decides for all its neighbours.
- * When it is the target itself that is bad, a call with several targets leaves its plan in place: it is as bad
- * in the next call, until it is asked alone.
- */
+/** Answers planned by target (a token, or what stands for an audience), and chance for the rest. */
 export class AnswerPlan {
   readonly #planned = new Map<string, PlannedAnswer[]>();
   readonly #random: () => number;
   #faults: Faults = {};
+  #hasFaults = false;
 
   constructor(random: () => number) {
     this.#random = random;
   }
 
-  plan(token: string, answers: readonly PlannedAnswer[]): void {
-    const queue = this.#planned.get(token);
-    if (queue === undefined) this.#planned.set(token, [...answers]);
+  plan(target: string, answers: readonly PlannedAnswer[]): void {
+    const queue = this.#planned.get(target);
+    if (queue === undefined) this.#planned.set(target, [...answers]);
     else queue.push(...answers);
   }
 
   setFaults(faults: Faults): void {
     this.#faults = { ...faults };
+    this.#hasFaults = Object.keys(faults).length > 0;
   }
 
   chance(fault: keyof Faults): boolean {
@@ -42,38 +27,21 @@ export class AnswerPlan {
     return probability !== undefined && this.#random() < probability;
   }
 
-  decide(targets: readonly string[]): CallFate {
-    const slow = this.chance('slow');
-    let decisive: string | undefined;
-    for (const target of targets) {
-      const next = this.#planned.get(target)?.[0] ?? this.#draw(target);
-      if (decisive === undefined && next !== undefined && next !== 'accepted' && next !== 'dropped') {
-        decisive = target;
-      }
-    }
-    const none = new Set<string>();
-    if (decisive !== undefined) {
-      const answer = this.#planned.get(decisive)?.[0] as CallFate['answer'];
-      const taken = answer === 'reset' || answer === 'goaway';
-      if (!perTarget.has(answer) || targets.length === 1) this.#consume(decisive);
-      return { answer, dropped: taken ? this.#takeDropped(targets, decisive) : none, slow };
-    }
-    return { answer: 'accepted', dropped: this.#takeDropped(targets), slow };
+  /** Nothing was planned and nothing is left to chance, as almost always. */
+  protected get isPlain(): boolean {
+    return this.#planned.size === 0 && !this.#hasFaults;
   }
 
-  /** Spends one planned answer of each target that the call took. */
-  #takeDropped(targets: readonly string[], except?: string): Set<string> {
-    const dropped = new Set<string>();
-    for (const target of targets) {
-      const next = this.#planned.get(target)?.[0];
-      if (target === except || (next !== 'accepted' && next !== 'dropped')) continue;
-      if (next === 'dropped') dropped.add(target);
-      this.#consume(target);
-    }
-    return dropped;
+  /** What this target gets next, by its plan or by chance; it stays planned until it is spent. */
+  protected next(target: string): PlannedAnswer | undefined {
+    return this.planned(target) ?? (this.#hasFaults ? this.#draw(target) : undefined);
   }
 
-  #consume(target: string): void {
+  protected planned(target: string): PlannedAnswer | undefined {
+    return this.#planned.get(target)?.[0];
+  }
+
+  protected spend(target: string): void {
     const queue = this.#planned.get(target);
     queue?.shift();
     if (queue?.length === 0) this.#planned.delete(target);
@@ -83,7 +51,7 @@ export class AnswerPlan {
   #draw(target: string): PlannedAnswer | undefined {
     let point: number | undefined;
     for (const [fault, probability] of Object.entries(this.#faults)) {
-      if (fault === 'slow' || fault === 'duplicate-receipt' || probability === undefined) continue;
+      if (fault === 'slow' || fault.endsWith('-receipt') || probability === undefined) continue;
       point ??= this.#random();
       point -= probability;
       if (point < 0) {
@@ -92,6 +60,56 @@ export class AnswerPlan {
       }
     }
     return undefined;
+  }
+}
+
+/** What happens to one call, after its signature and fields were found good. */
+export interface CallFate {
+  answer: Exclude<PlannedAnswer, 'dropped'>;
+  /** Targets of an accepted call whose receipt tells of a failure. */
+  dropped: ReadonlySet<string>;
+  slow: boolean;
+}
+
+const none: ReadonlySet<string> = new Set();
+const plainFate: CallFate = { answer: 'accepted', dropped: none, slow: false };
+
+/** Kinds that the vendor would repeat for as long as the same bad target is among the call's. */
+const perTarget = new Set<PlannedAnswer>(['rejected', 'token-dead']);
+
+/**
+ * For vendors that have one answer for a whole call, of one target or of many: the first planned target decides
+ * for all its neighbours. When it is the target itself that is bad, a call with several targets leaves its plan
+ * in place: it is as bad in the next call, until it is asked alone.
+ */
+export class CallPlan extends AnswerPlan {
+  decide(targets: readonly string[]): CallFate {
+    if (this.isPlain) return plainFate;
+    const slow = this.chance('slow');
+    let decisive: string | undefined;
+    for (const target of targets) {
+      const next = this.next(target);
+      if (decisive === undefined && next !== undefined && next !== 'accepted' && next !== 'dropped') {
+        decisive = target;
+      }
+    }
+    if (decisive === undefined) return { answer: 'accepted', dropped: this.#takeDropped(targets), slow };
+    const answer = this.planned(decisive) as CallFate['answer'];
+    const isTaken = answer === 'reset' || answer === 'goaway';
+    if (!perTarget.has(answer) || targets.length === 1) this.spend(decisive);
+    return { answer, dropped: isTaken ? this.#takeDropped(targets, decisive) : none, slow };
+  }
+
+  /** Spends one planned answer of each target that the call took. */
+  #takeDropped(targets: readonly string[], except?: string): Set<string> {
+    const dropped = new Set<string>();
+    for (const target of targets) {
+      const next = this.planned(target);
+      if (target === except || (next !== 'accepted' && next !== 'dropped')) continue;
+      if (next === 'dropped') dropped.add(target);
+      this.spend(target);
+    }
+    return dropped;
   }
 }
 

@@ -39,6 +39,20 @@ export async function createAuthority(now: Date = new Date()): Promise<Authority
   return { certificate: forge.pki.certificateToPem(certificate), key: privateKey };
 }
 
+const made = new WeakMap<Authority, Map<string, Promise<unknown>>>();
+
+/**
+ * What emulators of one process make once for an authority and share: keys above all, each of which takes longer
+ * than all the rest of starting an emulator.
+ */
+export function madeOnce<Made>(authority: Authority, name: string, make: () => Promise<Made>): Promise<Made> {
+  const known = made.get(authority) ?? new Map<string, Promise<unknown>>();
+  made.set(authority, known);
+  const value = known.get(name) ?? make();
+  known.set(name, value);
+  return value as Promise<Made>;
+}
+
 /** A certificate for a TLS server. Hosts are names or IP addresses. */
 export async function issueServerCertificate(
   authority: Authority,

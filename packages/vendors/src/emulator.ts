@@ -1,4 +1,5 @@
-import type { OutcomeKind } from '@pushmill/core';
+import type { MessageContent, OutcomeKind } from '@pushmill/core';
+import type { Audience } from './vendor.ts';
 
 /**
  * A vendor's stand-in: a real server that refuses what the vendor refuses. It checks signatures, headers and
@@ -10,8 +11,8 @@ export interface Emulator {
   readonly origin: string;
   /** Channels that reach this emulator: settings (its CA included) and a credential that it accepts. */
   readonly channels: readonly EmulatorChannel[];
-  /** A token of the right form that no earlier call returned. */
-  newToken(): string;
+  /** A token of the right form that no earlier call returned. @param channelName  where channels have forms of their own */
+  newToken(channelName?: string): string;
   /** What the next calls for this token get, in order; after that, it is accepted. */
   plan(token: string, ...answers: PlannedAnswer[]): void;
   /** Probabilities per push, drawn from the seeded generator; a planned answer comes first. */
@@ -29,6 +30,12 @@ export interface EmulatorChannel {
   settings: Record<string, unknown>;
   /** As an operator would hand it to `POST /v1/channels`. */
   credential: Record<string, unknown>;
+  /** Whether it is called back about what this channel sent. */
+  receipts?: boolean;
+  /** Audiences that it serves, for the suite and the demo. */
+  audiences?: readonly Audience[];
+  /** What a message must say besides to go to one of them: a template, a push type. */
+  audienceMessage?: Partial<MessageContent>;
 }
 
 /** An answer of one outcome kind, or trouble on the wire. */
@@ -43,9 +50,10 @@ export type PlannedAnswer =
   /** Takes the push; the receipt (where the vendor sends them) tells of a failure. */
   | 'dropped';
 
-export type Faults = Partial<
-  Record<Exclude<PlannedAnswer, 'accepted'> | 'slow' | 'duplicate-receipt', number>
->;
+export type Faults = Partial<Record<Exclude<PlannedAnswer, 'accepted'> | 'slow' | ReceiptFault, number>>;
+
+/** Trouble with what is reported back: sent twice, sent later and out of order, sent by somebody else. */
+export type ReceiptFault = 'duplicate-receipt' | 'late-receipt' | 'forged-receipt';
 
 export interface EmulatorAccount {
   requests: number;
@@ -57,6 +65,8 @@ export interface EmulatorAccount {
   receiptsSent: number;
   /** Receipts answered 2xx. */
   receiptsTaken: number;
+  /** Forged ones, which are sent over and above `receiptsSent`; of a vendor that calls back. */
+  receiptsForged?: number;
 }
 
 export interface EmulatorOptions {

@@ -1,115 +1,19 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { before, describe, it } from 'node:test';
-import type { Outcome } from '@pushmill/core';
 import { createAuthority, issueClientCertificate, toPkcs12 } from '../authority.ts';
 import type { Authority } from '../emulator.ts';
-import type { OutgoingMessage, OutgoingPush, Sender } from '../vendor.ts';
-import { createSender } from './client.ts';
-import { prepareCredential } from './credential.ts';
-import type { ApnsEmulatorHandle, ApnsEmulatorOptions, TakenPush } from './emulator.ts';
+import type { TakenPush } from './emulator.ts';
 import { startApnsEmulator } from './emulator.ts';
-import type { ApnsSettings } from './settings.ts';
+import type { Scene, SceneOptions } from './fixtures.ts';
+import { count, many, minute, stage as stageWith } from './fixtures.ts';
 
-const minute = 60_000;
 let authority: Authority;
 before(async () => {
   authority = await createAuthority(new Date());
 });
 
-type ChannelName = 'apns-token' | 'apns-cert';
-
-interface Scene {
-  emulator: ApnsEmulatorHandle;
-  sender: Sender;
-  warnings: string[];
-  push: (over?: Partial<OutgoingPush>) => OutgoingPush;
-  send: (push: OutgoingPush) => Promise<Outcome>;
-}
-
-interface SceneOptions extends Partial<ApnsEmulatorOptions> {
-  channel?: ChannelName;
-  settings?: Partial<ApnsSettings>;
-  credential?: Record<string, unknown>;
-  senderNow?: () => number;
-  content?: Partial<OutgoingMessage>;
-}
-
-/** An emulator, a sender on one of its channels, and both closed again, whatever happens. */
-async function stage(options: SceneOptions, act: (scene: Scene) => Promise<void>): Promise<void> {
-  const {
-    channel = 'apns-token',
-    settings,
-    credential,
-    senderNow = Date.now,
-    content,
-    ...emulation
-  } = options;
-  const emulator = await startApnsEmulator({ port: 0, authority, seed: 1, ...emulation });
-  const offered = emulator.channels.find(({ name }) => name === channel);
-  const all = { ...(offered?.settings as ApnsSettings), ...settings };
-  const prepared = await prepareCredential(credential ?? offered?.credential, all, new Date());
-  const warnings: string[] = [];
-  const values = new Map<string, string>();
-  const sender = createSender(
-    { id: 'channel', settings: all, credential: prepared.credential },
-    {
-      now: senderNow,
-      warn: (_fields, message) => warnings.push(message),
-      shared: {
-        async getOrMake(name, _ttlMs, make) {
-          const value = values.get(name) ?? (await make());
-          values.set(name, values.get(name) ?? value);
-          return values.get(name) as string;
-        },
-        async forget(name, seen) {
-          if (values.get(name) === seen) values.delete(name);
-        },
-      },
-    },
-  );
-  const message: OutgoingMessage = {
-    id: randomUUID(),
-    createdAt: Date.now(),
-    expiresAt: Date.now() + 60 * minute,
-    class: 'transactional',
-    priority: 'high',
-    notification: { body: 'Hello' },
-    ...content,
-  };
-  const { signal } = new AbortController();
-  const scene: Scene = {
-    emulator,
-    sender,
-    warnings,
-    push: (over) => ({
-      id: `${message.id}.0`,
-      identity: randomUUID(),
-      token: emulator.newToken(),
-      message,
-      ...over,
-    }),
-    send: async (push) => {
-      const [outcome] = await sender.send([push], signal);
-      return outcome as Outcome;
-    },
-  };
-  try {
-    await act(scene);
-  } finally {
-    await sender.close(200);
-    await emulator.close();
-  }
-}
-
-function count(outcomes: readonly Outcome[]): Record<string, number> {
-  const kinds: Record<string, number> = {};
-  for (const { kind } of outcomes) kinds[kind] = (kinds[kind] ?? 0) + 1;
-  return kinds;
-}
-
-const many = <T>(n: number, make: (index: number) => T): T[] =>
-  Array.from({ length: n }, (_, index) => make(index));
+const stage = (options: SceneOptions, act: (scene: Scene) => Promise<void>) =>
+  stageWith(authority, options, act);
 
 for (const channel of ['apns-token', 'apns-cert'] as const) {
   describe(`a sender on ${channel}`, () => {
@@ -118,7 +22,7 @@ for (const channel of ['apns-token', 'apns-cert'] as const) {
         const planned: [answer: Parameters<typeof emulator.plan>[1], outcome: Record<string, unknown>][] = [
           ['accepted', { kind: 'accepted' }],
           ['token-dead', { kind: 'token-dead', code: 'Unregistered' }],
-          ['rejected', { kind: 'rejected', code: 'BadDeviceToken' }],
+          ['rejected', { kind: 'rejected', code: 'BadDeviceToken', misfiled: true }],
           ['throttled', { kind: 'throttled', scope: 'token' }],
           ['unavailable', { kind: 'unavailable', mayHaveArrived: false }],
           ['timeout', { kind: 'unavailable', code: 'timeout', mayHaveArrived: true }],
@@ -321,6 +225,20 @@ describe('trouble at the vendor', () => {
       emulator.plan(slow.token, 'throttled', 'throttled');
       const outcomes = await Promise.all([send(slow), ...many(20, () => send(push())), send(slow)]);
       assert.deepEqual(count(outcomes), { throttled: 2, accepted: 20 });
+    });
+  });
+
+  it('a dead token says since when, so that a later registration wins', async () => {
+    const died = Date.parse('2026-02-03T04:05:06.789Z');
+    const clocks = { now: () => died, senderNow: () => died };
+    await stage(clocks, async ({ emulator, push, send }) => {
+      const dead = push();
+      emulator.plan(dead.token, 'token-dead');
+      assert.deepEqual(await send(dead), {
+        kind: 'token-dead',
+        code: 'Unregistered',
+        since: new Date(died),
+      });
     });
   });
 

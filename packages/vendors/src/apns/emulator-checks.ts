@@ -8,7 +8,7 @@ export interface Refusal {
 const bad = (reason: string, status = 400): Refusal => ({ status, reason });
 
 // Made once: a refusal is an answer like any other, and a campaign of bad tokens meets it a million times.
-const refusals = {
+export const refusals = {
   method: bad('MethodNotAllowed', 405),
   messageId: bad('BadMessageId'),
   duplicate: bad('DuplicateHeaders'),
@@ -43,7 +43,8 @@ const types: ReadonlyMap<string, { suffix: string; maxBytes: number }> = new Map
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const devicePath = '/3/device/';
-const deviceToken = /^(?:[0-9a-fA-F]{2}){32,}$/;
+// Zeros alone are no device's.
+const deviceToken = /^(?!0+$)(?:[0-9a-fA-F]{2}){32,}$/;
 
 /** What the credential of a connection may send to. */
 export interface AllowedTopics {

@@ -40,6 +40,7 @@ const tokenChangeMs = 1_200_000;
 export class Connection {
   readonly certificate: CertificateVerdict | undefined;
   readonly session: ServerHttp2Session;
+  readonly environment: 'production' | 'sandbox';
   readonly #socket: TLSSocket;
   readonly #rules: ConnectionRules;
   topics: AllowedTopics;
@@ -58,6 +59,7 @@ export class Connection {
     this.session = session;
     this.#socket = socket;
     this.#rules = rules;
+    this.environment = rules.environment;
     this.topics = { bundleIds: rules.bundleIds };
     const peer = socket.getPeerX509Certificate();
     if (peer === undefined) return;

@@ -1,8 +1,9 @@
 import { createECDH, createPrivateKey, createPublicKey, hash, hkdfSync, type KeyObject } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { IssuedCertificate } from '../authority.ts';
-import { issueClientCertificate, issueServerCertificate, toPkcs12 } from '../authority.ts';
+import { issueClientCertificate, madeOnce, toPkcs12 } from '../authority.ts';
 import type { Authority } from '../emulator.ts';
+import { serverCertificate } from '../emulator-server.ts';
 import type { KnownKey } from './emulator-jwt.ts';
 
 /** What an emulator is known by, and what it lets in. */
@@ -27,29 +28,9 @@ export async function issueIdentities(
   about: { seed: number; host: string; bundleId: string; now: number },
 ): Promise<Identities> {
   const { bundleId } = about;
-  // The emulator's clock may be set to any time, but TLS clients judge the server by theirs.
-  const notBefore = new Date(Math.min(Date.now(), about.now) - dayMs);
-  const notAfter = new Date(Math.max(Date.now(), about.now) + 397 * dayMs);
-  const commonName = `Apple Push Services: ${bundleId}`;
-  const [server, client] = await Promise.all([
-    issueServerCertificate(authority, {
-      hosts: [...new Set(['localhost', '127.0.0.1', hostname(), about.host])],
-      notBefore,
-      notAfter,
-    }),
-    issueClientCertificate(authority, {
-      commonName,
-      bundleId,
-      teamId,
-      topics: [
-        { topic: bundleId, label: 'app' },
-        { topic: `${bundleId}.voip`, label: 'voip' },
-        { topic: `${bundleId}.complication`, label: 'complication' },
-      ],
-      environments: ['sandbox', 'production'],
-      notBefore,
-      notAfter,
-    }),
+  const [server, p12] = await Promise.all([
+    serverCertificate(authority, [hostname(), about.host]),
+    clientP12(authority, bundleId, about.now),
   ]);
   const privateKey = deriveKey(authority.key, about.seed);
   const keyId = seededHex(about.seed, 'key').slice(0, 10).toUpperCase();
@@ -70,12 +51,36 @@ export async function issueIdentities(
         name: 'apns-cert',
         credential: {
           kind: 'certificate',
-          p12: toPkcs12(client, password, commonName).toString('base64'),
+          p12,
           password,
         },
       },
     ],
   };
+}
+
+/** In base64. Whole days, so that emulators started one after the other share it. */
+function clientP12(authority: Authority, bundleId: string, now: number): Promise<string> {
+  const firstDay = Math.floor(Math.min(Date.now(), now) / dayMs) - 1;
+  const lastDay = Math.ceil(Math.max(Date.now(), now) / dayMs) + 397;
+  return madeOnce(authority, `apns ${bundleId} ${firstDay} ${lastDay}`, async () => {
+    const commonName = `Apple Push Services: ${bundleId}`;
+    const issued = await issueClientCertificate(authority, {
+      commonName,
+      bundleId,
+      teamId,
+      topics: [
+        { topic: bundleId, label: 'app' },
+        { topic: `${bundleId}.voip`, label: 'voip' },
+        { topic: `${bundleId}.complication`, label: 'complication' },
+      ],
+      environments: ['sandbox', 'production'],
+      // The emulator's clock may be set to any time, but TLS asks the real one.
+      notBefore: new Date(firstDay * dayMs),
+      notAfter: new Date(lastDay * dayMs),
+    });
+    return toPkcs12(issued, password, commonName).toString('base64');
+  });
 }
 
 /** 64 hex digits, the same for the same seed. */

@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
-import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2';
-import { connect } from 'node:http2';
 import { after, before, describe, it } from 'node:test';
 import { createAuthority } from '../authority.ts';
 import type { Authority } from '../emulator.ts';
-import type { ApnsEmulatorHandle, ApnsEmulatorOptions, KnownKey } from './emulator.ts';
+import type { ApnsEmulatorHandle, ApnsEmulatorOptions } from './emulator.ts';
 import { startApnsEmulator } from './emulator.ts';
-import { signToken } from './sign.ts';
+import { makeKey, RawClient, deviceToken as token } from './fixtures.ts';
 
 const bundleId = 'com.example.pushmill';
-const token = '00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0';
 const id = 'eabeae54-14a8-11e5-b60b-1697f925ec7b';
 const start = 1_800_000_000_000;
 
@@ -19,77 +15,12 @@ before(async () => {
   authority = await createAuthority(new Date());
 });
 
-function makeKey(keyId: string, teamId: string, more: Partial<KnownKey> = {}) {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }) as string;
-  return {
-    known: { keyId, teamId, publicKey, ...more },
-    header: (issuedAt: number) => `bearer ${signToken({ keyId, teamId, privateKey: pem }, issuedAt / 1_000)}`,
-  };
-}
-
-type Answer = {
-  status: number;
-  headers: IncomingHttpHeaders;
-  reason: string | undefined;
-  timestamp?: number;
-};
-
-/** A client that knows nothing of the sender: what it says is exactly what goes out. */
-class RawClient {
-  readonly session: ClientHttp2Session;
-  goaways: string[] = [];
-
-  constructor(emulator: ApnsEmulatorHandle) {
-    this.session = connect(emulator.origin, { ca: authority.certificate, peerMaxConcurrentStreams: 1 });
-    this.session.on('error', () => {});
-    this.session.on('goaway', (_code, _last, data?: Uint8Array) => {
-      if (data !== undefined && data.length > 0) this.goaways.push(Buffer.from(data).toString());
-    });
-  }
-
-  send(
-    headers: Record<string, string | string[] | undefined>,
-    body = '{"aps":{"alert":"Hello"}}',
-  ): Promise<Answer> {
-    const all: Record<string, string | string[]> = { ':method': 'POST', ':path': `/3/device/${token}` };
-    for (const [name, value] of Object.entries(headers)) {
-      if (value === undefined) delete all[name];
-      else all[name] = value;
-    }
-    return new Promise((resolve, reject) => {
-      const stream = this.session.request(all);
-      let answer: IncomingHttpHeaders & { ':status'?: number } = {};
-      const chunks: Buffer[] = [];
-      stream.on('response', (got) => {
-        answer = got;
-      });
-      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-      stream.on('error', reject);
-      stream.on('close', () => {
-        if (answer[':status'] === undefined) {
-          reject(new Error(`no answer, ${stream.rstCode}`));
-          return;
-        }
-        const text = Buffer.concat(chunks).toString();
-        const parsed = text === '' ? {} : (JSON.parse(text) as { reason: string; timestamp?: number });
-        resolve({ status: answer[':status'], headers: answer, reason: undefined, ...parsed });
-      });
-      stream.end(body);
-    });
-  }
-
-  close(): void {
-    this.session.destroy();
-  }
-}
-
 async function withEmulator(
   options: Partial<ApnsEmulatorOptions>,
   act: (emulator: ApnsEmulatorHandle, client: RawClient) => Promise<void>,
 ): Promise<void> {
   const emulator = await startApnsEmulator({ port: 0, authority, seed: 1, ...options });
-  const client = new RawClient(emulator);
+  const client = new RawClient(emulator.origin, authority);
   try {
     await act(emulator, client);
   } finally {
@@ -105,7 +36,7 @@ describe('the emulator refuses what APNs refuses', () => {
   let client: RawClient;
   before(async () => {
     emulator = await startApnsEmulator({ port: 0, authority, seed: 1, keys, now: () => start });
-    client = new RawClient(emulator);
+    client = new RawClient(emulator.origin, authority);
   });
   after(async () => {
     client.close();
@@ -139,6 +70,7 @@ describe('the emulator refuses what APNs refuses', () => {
     ['no device token', { ':path': '/3/device/' }, 400, 'MissingDeviceToken'],
     ['another path', { ':path': `/2/device/${token}` }, 404, 'BadPath'],
     ['an odd token', { ':path': `/3/device/${token}a` }, 400, 'BadDeviceToken'],
+    ['a token of zeros', { ':path': `/3/device/${'0'.repeat(64)}` }, 400, 'BadDeviceToken'],
     ['a long token', { ':path': `/3/device/${token}${token}` }, 200],
     ['no provider token', { authorization: undefined }, 403, 'MissingProviderToken'],
     ['nonsense', { authorization: 'bearer nonsense' }, 403, 'InvalidProviderToken'],
@@ -176,7 +108,7 @@ describe('the emulator refuses what APNs refuses', () => {
       });
       // Every case signs anew, and two changes within 20 minutes would be refused before anything else.
       client.close();
-      client = new RawClient(emulator);
+      client = new RawClient(emulator.origin, authority);
       assert.equal(answer.status, status, String(answer.reason));
       assert.equal(answer.reason, reason);
       assert.equal(answer.headers['content-type'], undefined);

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { outcomeOf, reasons } from './errors.ts';
+import { accepted, outcomeOf } from './answer.ts';
+import { reasons } from './errors.ts';
 
 const warnings: Record<string, unknown>[] = [];
-const context = { ownTopic: true, warn: (fields: Record<string, unknown>) => void warnings.push(fields) };
+const context = {
+  reasons,
+  environment: 'production' as const,
+  ownTopic: true,
+  warn: (fields: Record<string, unknown>) => void warnings.push(fields),
+};
 const answer = (status: number, body: unknown, headers = {}) => ({
   status,
   headers,
@@ -15,7 +21,7 @@ const outcome = (status: number, body: unknown, headers = {}, over = {}) =>
 describe('every reason of Apple’s table', () => {
   const table: [status: number, reason: string, kind: string, more?: Record<string, unknown>][] = [
     [400, 'BadCollapseId', 'rejected'],
-    [400, 'BadDeviceToken', 'rejected'],
+    [400, 'BadDeviceToken', 'rejected', { misfiled: true }],
     [400, 'BadExpirationDate', 'rejected'],
     [400, 'BadMessageId', 'rejected'],
     [400, 'BadPriority', 'rejected'],
@@ -55,6 +61,7 @@ describe('every reason of Apple’s table', () => {
         const got = outcome(status, { reason }, headers);
         assert.equal(got.kind, kind);
         assert.partialDeepStrictEqual(got, { code: reason, ...more });
+        assert.equal('misfiled' in got, more !== undefined && 'misfiled' in more);
       }
       assert.equal(warnings.length, 0);
     });
@@ -67,8 +74,12 @@ describe('every reason of Apple’s table', () => {
 
 describe('the answer', () => {
   it('200 is accepted, with the id that APNs echoes', () => {
-    assert.deepEqual(outcome(200, '', { 'apns-id': 'X' }), { kind: 'accepted', vendorMessageId: 'X' });
-    assert.deepEqual(outcome(200, ''), { kind: 'accepted' });
+    assert.deepEqual(accepted({ headers: { 'apns-id': 'X' } }), { kind: 'accepted', vendorMessageId: 'X' });
+    assert.deepEqual(accepted({ headers: { 'apns-request-id': 'Y' } }), {
+      kind: 'accepted',
+      vendorMessageId: 'Y',
+    });
+    assert.deepEqual(accepted({ headers: {} }), { kind: 'accepted' });
   });
 
   it('410 says since when, in milliseconds', () => {
@@ -81,6 +92,18 @@ describe('the answer', () => {
       kind: 'token-dead',
       code: 'Unregistered',
     });
+  });
+
+  it('BadDeviceToken says where the token is not known, and where it may be', () => {
+    for (const [environment, other] of [
+      ['production', 'sandbox'],
+      ['sandbox', 'production'],
+    ] as const) {
+      const got = outcome(400, { reason: 'BadDeviceToken' }, {}, { environment });
+      const { detail } = got as { detail: string };
+      assert.match(detail, new RegExp(`not know this token in the ${environment} environment`));
+      assert.match(detail, new RegExp(`Register the device under ${other} `));
+    }
   });
 
   it('TopicDisallowed for a topic of the message stops only the message', () => {

@@ -1,11 +1,13 @@
 import type { Vendor } from '../vendor.ts';
+import { audiences } from './broadcast.ts';
 import { checkMessage } from './check.ts';
 import { createSender } from './client.ts';
 import type { ApnsCredential } from './credential.ts';
 import { credentialSchema, prepareCredential } from './credential.ts';
+import { operations } from './operations.ts';
 import { overridesSchema } from './overrides.ts';
 import type { ApnsSettings } from './settings.ts';
-import { settingsSchema } from './settings.ts';
+import { environments, settingsSchema } from './settings.ts';
 
 export * as certificates from './certificates.ts';
 
@@ -21,6 +23,9 @@ export const apns: Vendor<ApnsSettings, ApnsCredential> = {
   prepareCredential,
   checkToken,
   checkMessage,
+  audiences,
+  environments,
+  operations,
   createSender,
 };
 

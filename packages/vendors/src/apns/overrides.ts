@@ -1,6 +1,7 @@
 import type { Static } from 'typebox';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { channelIdSchema } from './channel-id.ts';
 import { pushTypeNames } from './push-type.ts';
 
 const text = (maxLength = 1_000) => Type.Optional(Type.String({ maxLength }));
@@ -24,7 +25,7 @@ const liveActivity = Type.Object(
     dismissalDate: unixSeconds(),
     attributesType: text(200),
     attributes: json(),
-    inputPushChannel: text(200),
+    inputPushChannel: Type.Optional(channelIdSchema),
     inputPushToken: flag(),
   },
   { additionalProperties: false },

@@ -158,6 +158,32 @@ describe('what is sent', () => {
     assert.equal(prepared.pushType, 'liveactivity');
   });
 
+  it('is the start of a Live Activity that subscribes to a channel or asks for a token', () => {
+    const start = { event: 'start', contentState: {}, attributesType: 'A', attributes: {} };
+    const aps = (more: Overrides) =>
+      JSON.parse(made(hello, { liveActivity: { ...start, ...more } }).text).aps as Overrides;
+    const common = {
+      alert: 'Hello',
+      timestamp: 1685952000,
+      event: 'start',
+      'content-state': {},
+      'attributes-type': 'A',
+      attributes: {},
+    };
+    assert.deepEqual(aps({}), common);
+    assert.deepEqual(aps({ inputPushChannel: 'dHN0' }), { ...common, 'input-push-channel': 'dHN0' });
+    assert.deepEqual(aps({ inputPushToken: true }), { ...common, 'input-push-token': 1 });
+    const end = { event: 'end', contentState: {}, timestamp: 7, staleDate: 8, dismissalDate: 9 };
+    assert.deepEqual(JSON.parse(made({}, { liveActivity: end, relevanceScore: 100 }).text).aps, {
+      'relevance-score': 100,
+      timestamp: 7,
+      event: 'end',
+      'content-state': {},
+      'stale-date': 8,
+      'dismissal-date': 9,
+    });
+  });
+
   it('is an MDM wake-up without aps', () => {
     const prepared = made({}, { pushMagic: 'magic' });
     assert.equal(prepared.text, '{"mdm":"magic"}');
@@ -275,11 +301,32 @@ describe('what is refused before it is sent', () => {
     ],
     ['voip in the certificate', {}, { pushType: 'voip' }, certificate, []],
     [
-      'widgets not in it',
+      'complication not in it',
       {},
-      { pushType: 'widgets' },
+      { pushType: 'complication' },
       certificate,
       ['/vendor/apns/pushType topic-not-in-certificate'],
+    ],
+    [
+      'a channel id that is none',
+      hello,
+      { liveActivity: { ...start, inputPushChannel: 'no base64' } },
+      token,
+      ['/vendor/apns/liveActivity/inputPushChannel schema'],
+    ],
+    [
+      'a subscription to a channel',
+      hello,
+      { liveActivity: { ...start, inputPushChannel: 'dHN0LXNyY2gtY2hubA==' } },
+      token,
+      [],
+    ],
+    [
+      'a subscription by an update',
+      {},
+      { liveActivity: { event: 'update', contentState: {}, inputPushChannel: 'dHN0' } },
+      token,
+      ['/vendor/apns/liveActivity/inputPushChannel event'],
     ],
     [
       'another topic',
@@ -355,6 +402,22 @@ describe('what is refused before it is sent', () => {
     ['an unknown field', hello, { colour: 'red' }, token, ['/vendor/apns schema']],
     ['a wrong type', hello, { priority: 7 }, token, ['/vendor/apns/priority schema']],
   ];
+  // Even a certificate that lists the topic.
+  const everything = { kind: 'certificate', topics: [] };
+  for (const pushType of ['controls', 'liveactivity', 'location', 'pushtotalk', 'widgets'] as const) {
+    it(`${pushType} with a certificate`, () => {
+      const apns = pushType === 'liveactivity' ? { liveActivity: start } : { pushType };
+      assert.deepEqual(problems(hello, apns, everything), ['/vendor/apns/pushType push-type-credential']);
+      assert.deepEqual(problems(hello, apns, token), []);
+    });
+  }
+  for (const pushType of ['alert', 'complication', 'fileprovider', 'voip'] as const) {
+    it(`but not ${pushType} with either`, () => {
+      for (const credential of [everything, token])
+        assert.deepEqual(problems(hello, { pushType }, credential), []);
+    });
+  }
+
   for (const [name, over, apns, credential, found] of cases) {
     it(name, () => {
       const got = [...new Set(problems(over, apns, credential))];

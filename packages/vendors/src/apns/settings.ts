@@ -4,6 +4,9 @@ import { Type } from 'typebox';
 export const environments = ['production', 'sandbox'] as const;
 export type Environment = (typeof environments)[number];
 
+const address = (description: string) =>
+  Type.Optional(Type.String({ pattern: '^https://[^/?#]+$', description }));
+
 /** What an APNs channel may show: where it sends, for which app, and how it connects. */
 export const settingsSchema = Type.Object(
   {
@@ -21,13 +24,13 @@ export const settingsSchema = Type.Object(
       default: 443,
       description: '2197 is the same service, for firewalls that block 443.',
     }),
-    origin: Type.Optional(
-      Type.String({
-        pattern: '^https://[^/?#]+$',
-        description:
-          'In place of the host that the environment names: a proxy, the older host name, an emulator.',
-      }),
+    origin: address(
+      'In place of the host that the environment names: a proxy, the older host name, an emulator.',
     ),
+    otherOrigin: address(
+      'The same for the other environment, where devices that are filed under it are sent to.',
+    ),
+    manageOrigin: address('The same for the host that makes and deletes broadcast channels.'),
     ca: Type.Optional(
       Type.String({
         maxLength: 200_000,
@@ -57,9 +60,34 @@ export const settingsSchema = Type.Object(
 
 export type ApnsSettings = Static<typeof settingsSchema>;
 
-/** Where a channel connects to. */
-export function originOf(settings: ApnsSettings): string {
-  if (settings.origin !== undefined) return settings.origin;
-  const host = settings.environment === 'production' ? 'api.push.apple.com' : 'api.sandbox.push.apple.com';
+export function otherThan(environment: Environment): Environment {
+  return environment === 'production' ? 'sandbox' : 'production';
+}
+
+/** Where pushes of the channel's own environment go. */
+export function ownOrigin(settings: ApnsSettings): string {
+  return settings.origin ?? appleOrigin(settings, settings.environment);
+}
+
+/**
+ * Where pushes of the other environment go. Undefined when the channel reaches an emulator that has no such host:
+ * what was made for an emulator is not sent to Apple instead.
+ */
+export function otherOrigin(settings: ApnsSettings): string | undefined {
+  if (settings.otherOrigin !== undefined) return settings.otherOrigin;
+  return settings.emulator === true ? undefined : appleOrigin(settings, otherThan(settings.environment));
+}
+
+/** Where broadcast channels of the channel's own environment are managed; undefined as above. */
+export function manageOrigin(settings: ApnsSettings): string | undefined {
+  if (settings.manageOrigin !== undefined) return settings.manageOrigin;
+  if (settings.emulator === true) return undefined;
+  return settings.environment === 'production'
+    ? 'https://api-manage-broadcast.push.apple.com:2196'
+    : 'https://api-manage-broadcast.sandbox.push.apple.com:2195';
+}
+
+function appleOrigin(settings: ApnsSettings, environment: Environment): string {
+  const host = environment === 'production' ? 'api.push.apple.com' : 'api.sandbox.push.apple.com';
   return settings.port === 443 ? `https://${host}` : `https://${host}:${settings.port}`;
 }

@@ -1,16 +1,29 @@
 import type { Outcome } from '@pushmill/core';
-import type { PoolError, PoolResponse } from '@pushmill/http2';
+import type { PoolResponse } from '@pushmill/http2';
+import {
+  isObject,
+  type JsonObject,
+  parseObject as parseAny,
+  retryAfter,
+  serverTime,
+  soften,
+  textOf,
+} from '../answer-reading.ts';
+import type { Stamped } from '../vendor-clock.ts';
 import type { CodeRow } from './errors.ts';
 import { findCode, quotaPauseMs } from './errors.ts';
 
 /** What an answer says about a whole call: there is one answer for all its devices. */
-export type Verdict =
-  | { outcome: Outcome; perTarget: boolean; warning: string | undefined }
-  /** Refused unread; `serverTime` is the vendor's clock where it told it, in milliseconds since the epoch. */
-  | { restamp: string; serverTime: number | undefined };
+export interface Verdict extends Stamped {
+  /** One bad device may be why; see `CodeRow.perTarget`. */
+  perTarget: boolean;
+  warning: string | undefined;
+  /** What came with an acceptance. Numbers are the texts that stood there. */
+  result?: JsonObject;
+}
 
 /**
- * Reads an answer.
+ * Reads an answer of REST 3.0 or 2.0.
  * @param hidden  texts that must not come back in a detail: tokens and secrets
  * @param now     milliseconds since the epoch
  * @see           push.baidu.com/doc/restapi/restapi
@@ -18,30 +31,58 @@ export type Verdict =
 export function readAnswer(response: PoolResponse, hidden: readonly string[], now: number): Verdict {
   const body = parseObject(response.body.toString('utf8'));
   const code = textOf(body?.error_code);
-  const result = body?.response_params;
-  if (code === undefined && response.status === 200 && isObject(result)) {
+  if (code === undefined && response.status === 200) {
+    const result = resultOf(body);
     // Only "queued", for one device as for thousands.
-    const messageId = textOf(result.msg_id);
-    const outcome: Outcome =
-      messageId === undefined ? { kind: 'accepted' } : { kind: 'accepted', vendorMessageId: messageId };
-    return { outcome, perTarget: false, warning: undefined };
+    if (result !== undefined) return accepted(textOf(result.msg_id) ?? firstOf(result.msgids), result);
   }
   const row = code === undefined ? undefined : findCode(code);
   if (code === undefined || row === undefined) {
     const word = soften(code ?? '', hidden).slice(0, 64);
     return unreadable(word === '' ? `http-${response.status}` : word, code !== undefined, response);
   }
-  if (row.kind === 'restamp') return { restamp: code, serverTime: timeOf(response.headers.date) };
-  const words = soften(textOf(body?.error_msg) ?? '', hidden);
-  const requestId = textOf(body?.request_id);
-  const said = words === '' || words === row.name ? row.name : `${row.name}: ${words}`;
-  // The number by which Baidu's support finds the call.
-  const detail = requestId === undefined ? said : `${said} (request ${soften(requestId, hidden)})`;
+  if (row.kind === 'restamp') {
+    return {
+      // Refused before it was read, so it cannot have arrived.
+      outcome: { kind: 'unavailable', code, mayHaveArrived: false },
+      perTarget: false,
+      warning: undefined,
+      restamp: { serverTime: serverTime(response) },
+    };
+  }
+  const detail = describe(row.name, body?.error_msg, body?.request_id, hidden);
   return {
     outcome: refusal(code, row, row.kind, detail, response, now),
     perTarget: row.perTarget === true,
     warning: row.alert,
   };
+}
+
+/** Calls that have nothing to tell may leave `response_params` out, or empty in PHP's way, as a list. */
+function resultOf(body: JsonObject | undefined): JsonObject | undefined {
+  const result = body?.response_params;
+  if (isObject(result)) return result;
+  const isEmpty = result === undefined || result === null || (Array.isArray(result) && result.length === 0);
+  return isEmpty && textOf(body?.request_id) !== undefined ? {} : undefined;
+}
+
+/** 2.0 names a list, of one message. */
+function firstOf(list: unknown): string | undefined {
+  return Array.isArray(list) ? textOf(list[0]) : undefined;
+}
+
+export function accepted(messageId: string | undefined, result: JsonObject): Verdict {
+  const outcome: Outcome =
+    messageId === undefined ? { kind: 'accepted' } : { kind: 'accepted', vendorMessageId: messageId };
+  return { outcome, perTarget: false, warning: undefined, result };
+}
+
+/** Our words, the vendor's where they say more, and the number by which its support finds the call. */
+export function describe(name: string, said: unknown, requestId: unknown, hidden: readonly string[]): string {
+  const words = soften(textOf(said) ?? '', hidden);
+  const both = words === '' || words === name ? name : name === '' ? words : `${name}: ${words}`;
+  const id = textOf(requestId);
+  return id === undefined ? both : `${both} (request ${soften(id, hidden)})`;
 }
 
 function refusal(
@@ -70,7 +111,7 @@ function refusal(
 }
 
 /** Costs retries, not the push. */
-function unreadable(code: string, spoke: boolean, response: PoolResponse): Verdict {
+export function unreadable(code: string, spoke: boolean, response: PoolResponse): Verdict {
   const { status } = response;
   const outcome: Outcome =
     status === 429
@@ -91,54 +132,7 @@ function unreadable(code: string, spoke: boolean, response: PoolResponse): Verdi
   return { outcome, perTarget: false, warning };
 }
 
-type NumbersKept = (
-  text: string,
-  reviver: (key: string, value: unknown, context: { source?: string }) => unknown,
-) => unknown;
-
 /** Numbers come out as the text that stood there: `request_id` goes beyond what a double can hold. */
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value = (JSON.parse as NumbersKept)(text, (_key, part, { source }) =>
-      typeof part === 'number' ? (source ?? String(part)) : part,
-    );
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-/** The vendor's words, fit for a log: one line, and nothing of what we sent that is ours to keep. */
-function soften(words: string, hidden: readonly string[]): string {
-  let text = words;
-  for (const secret of hidden) if (text.includes(secret)) text = text.replaceAll(secret, '[hidden]');
-  return text.replace(/\s+/g, ' ').trim().slice(0, 200);
-}
-
-function retryAfter(response: PoolResponse): { retryAfterMs?: number } {
-  const header = response.headers['retry-after'];
-  return header !== undefined && /^\d{1,6}$/.test(header) ? { retryAfterMs: Number(header) * 1000 } : {};
-}
-
-function timeOf(header: string | undefined): number | undefined {
-  const time = header === undefined ? Number.NaN : Date.parse(header);
-  return Number.isNaN(time) ? undefined : time;
-}
-
-/** A call that got no answer. */
-export function fromPoolError(error: PoolError): Outcome {
-  return {
-    kind: 'unavailable',
-    code: error.kind,
-    detail: error.detail.slice(0, 200),
-    mayHaveArrived: error.mayHaveArrived,
-  };
+export function parseObject(text: string): JsonObject | undefined {
+  return parseAny(text, () => true);
 }

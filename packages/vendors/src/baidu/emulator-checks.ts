@@ -19,13 +19,12 @@ export const refusals = {
   30606: [408, 'Request Time Expires Timeout'],
   30607: [400, 'Channel Token Timeout'],
   30608: [404, 'Bind Relation Not Found'],
+  30609: [400, 'Bind Number Too Many'],
+  30610: [400, 'Duplicate Operation'],
+  30611: [404, 'Group Not Found'],
+  30615: [400, 'Number Of Tag For App Too Many'],
   30699: [503, 'Requests Are Too Frequent To Be Temporarily Rejected'],
 } as const satisfies Record<number, readonly [status: number, words: string]>;
-
-export const pushPaths: ReadonlySet<string> = new Set([
-  '/rest/3.0/push/single_device',
-  '/rest/3.0/push/batch_device',
-]);
 
 const validSeconds = 600;
 const maxEarlySeconds = 600;
@@ -38,6 +37,14 @@ export interface ReceivedCall {
   body: Buffer;
 }
 
+/** What a generation asks besides the signature. */
+export interface Rules {
+  /** Undefined for a path that there is not. */
+  methodsOf: (path: string) => readonly string[] | undefined;
+  /** How the User-Agent must begin; empty where it does not matter. */
+  agent: string;
+}
+
 interface Known {
   /** Milliseconds since the epoch. */
   now: number;
@@ -47,11 +54,13 @@ interface Known {
 }
 
 /** Checks a call in the vendor's order: path, method, User-Agent, parameters, key, time, signature. */
-export function checkCall(call: ReceivedCall, known: Known): Map<string, string> | RefusalCode {
-  if (!pushPaths.has(call.path)) return 30605;
-  if (call.method !== 'POST') return 30601;
-  if (!String(call.headers['user-agent'] ?? '').startsWith('BCCS_SDK/3.0')) return 30602;
-  if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(call.headers['content-type'] ?? '')) return 30602;
+export function checkCall(call: ReceivedCall, known: Known, rules: Rules): Map<string, string> | RefusalCode {
+  const methods = rules.methodsOf(call.path);
+  if (methods === undefined) return 30605;
+  if (!methods.includes(call.method)) return 30601;
+  if (!String(call.headers['user-agent'] ?? '').startsWith(rules.agent)) return 30602;
+  const isForm = /^application\/x-www-form-urlencoded\s*(;|$)/i.test(call.headers['content-type'] ?? '');
+  if (call.method === 'POST' && !isForm) return 30602;
   const params = new Map<string, string>();
   if (!decodePairs(call.rawQuery, params) || !decodePairs(call.body.toString('latin1'), params)) return 30602;
 
@@ -77,6 +86,11 @@ function digestOf(method: string, url: string, params: ReadonlyMap<string, strin
   const pairs = [...params].filter(([name]) => name !== 'sign');
   pairs.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   const text = [method, url, ...pairs.map(([name, value]) => `${name}=${value}`), secret].join('');
+  return digestOfText(text);
+}
+
+/** SPP hashes a text of other parts in the same way. */
+export function digestOfText(text: string): string {
   const encoded: string[] = [];
   for (const byte of Buffer.from(text, 'utf8')) encoded.push(formBytes[byte] as string);
   return createHash('md5').update(encoded.join(''), 'latin1').digest('hex');
@@ -94,7 +108,7 @@ const formBytes: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
 });
 
 /** Adds the pairs of a query or a form. Returns false for what is no form, or no UTF-8 under its escapes. */
-function decodePairs(text: string, params: Map<string, string>): boolean {
+export function decodePairs(text: string, params: Map<string, string>): boolean {
   if (text === '') return true;
   try {
     for (const pair of text.split('&')) {
@@ -114,7 +128,7 @@ function decode(text: string): string {
   return decodeURIComponent(text.replaceAll('+', ' '));
 }
 
-function sameText(given: string, expected: string): boolean {
+export function sameText(given: string, expected: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(expected)];
   return a.length === b.length && timingSafeEqual(a, b);
 }

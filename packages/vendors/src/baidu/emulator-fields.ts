@@ -1,20 +1,15 @@
 import { createHash } from 'node:crypto';
+import type { EmulatedApp } from './emulator-apps.ts';
 import type { RefusalCode } from './emulator-checks.ts';
+import type { TakenCall } from './emulator-desk.ts';
 
-/** An app as the emulated vendor knows it. */
-export interface EmulatedApp {
-  channelName: string;
-  apiKey: string;
-  secretKey: string;
-  /** 3 Android, 4 iOS. */
-  deviceType: '3' | '4';
-}
-
-/** A push call whose fields are good. */
-export interface TakenCall {
-  devices: readonly string[];
-  /** What tells each push from others, in the order of the devices. */
-  identities: readonly string[];
+/** A push call of 3.0 whose fields are good. */
+export interface RestCall extends TakenCall {
+  to: 'device' | 'devices' | 'all' | 'tag' | 'selector';
+  tag: string | undefined;
+  topic: string | undefined;
+  /** Unix seconds, when it is to wait. */
+  sendTime: number | undefined;
 }
 
 const maxBatchDevices = 10_000;
@@ -29,14 +24,16 @@ export function readCall(
   params: ReadonlyMap<string, string>,
   app: EmulatedApp,
   nowMs: number,
-): TakenCall | RefusalCode {
+): RestCall | RefusalCode {
   const deviceType = params.get('device_type') ?? app.deviceType;
   if (deviceType !== app.deviceType) return 30602;
-  const isBatch = path.endsWith('/batch_device');
-  const devices = isBatch
-    ? deviceType === '3' && deviceList(params.get('channel_ids'))
-    : [params.get('channel_id') ?? ''];
+  const to = targetOf(path, params);
+  if (to === undefined || (to === 'devices' && deviceType !== '3')) return 30602;
+  const devices = devicesOf(to, params);
   if (!devices || devices.some((id) => !/^\d{1,20}$/.test(id))) return 30602;
+  const tag = params.get('tag');
+  if (to === 'tag' && !isTag(tag)) return 30602;
+  if (to === 'tag' && !app.tags.has(tag as string)) return 30611;
 
   const msg = params.get('msg') ?? '';
   const msgType = params.get('msg_type') ?? '0';
@@ -53,16 +50,42 @@ export function readCall(
   const nowSeconds = Math.floor(nowMs / 1000);
   if (sendTime !== undefined && !isCount(sendTime, nowSeconds + 61, nowSeconds + yearSeconds)) return 30602;
 
-  return { devices, identities: named(topic, devices.length) ?? devices.map((id) => digest(id, msg)) };
+  // An audience is one push, whoever is in it.
+  const pushes = devices.length === 0 ? [`${to} ${tag ?? params.get('selector') ?? ''}`] : devices;
+  return {
+    to,
+    tag,
+    topic,
+    sendTime: sendTime === undefined ? undefined : Number(sendTime),
+    devices,
+    identities: named(topic, pushes.length) ?? pushes.map((id) => digest(id, msg)),
+  };
 }
 
-function deviceList(text: string | undefined): string[] | undefined {
+function targetOf(path: string, params: ReadonlyMap<string, string>): RestCall['to'] | undefined {
+  if (path.endsWith('/single_device')) return 'device';
+  if (path.endsWith('/batch_device')) return 'devices';
+  if (path.endsWith('/all')) return 'all';
+  if (params.get('type') === '1') return 'tag';
+  return params.get('type') === '6' && params.get('selector') ? 'selector' : undefined;
+}
+
+function devicesOf(to: RestCall['to'], params: ReadonlyMap<string, string>): string[] | undefined {
+  if (to === 'device') return [params.get('channel_id') ?? ''];
+  return to === 'devices' ? deviceList(params.get('channel_ids'), maxBatchDevices) : [];
+}
+
+export function isTag(tag: string | undefined): tag is string {
+  return tag !== undefined && tag.length >= 1 && tag.length <= 128;
+}
+
+export function deviceList(text: string | undefined, most: number): string[] | undefined {
   const list = parse(text ?? '');
-  if (!Array.isArray(list) || list.length === 0 || list.length > maxBatchDevices) return undefined;
+  if (!Array.isArray(list) || list.length === 0 || list.length > most) return undefined;
   return list.every((id) => typeof id === 'string') ? list : undefined;
 }
 
-function isNotification(msg: string): boolean {
+export function isNotification(msg: string): boolean {
   const body = parse(msg);
   if (!isMap(body) || typeof body.description !== 'string' || body.description === '') return false;
   const style = body.notification_basic_style ?? 7;
@@ -75,7 +98,7 @@ function isNotification(msg: string): boolean {
   );
 }
 
-function isIosMessage(msg: string): boolean {
+export function isIosMessage(msg: string): boolean {
   const body = parse(msg);
   return isMap(body) && isMap(body.aps) && (typeof body.aps.alert === 'string' || isMap(body.aps.alert));
 }
@@ -102,11 +125,11 @@ export function named(topic: string | undefined, devices: number): string[] | un
 }
 
 /** For calls of others, whose topic names no push: the same text to the same device counts as a repetition. */
-function digest(device: string, msg: string): string {
+export function digest(device: string, msg: string): string {
   return createHash('sha256').update(`${device}\n${msg}`).digest('base64url');
 }
 
-function parse(text: string): unknown {
+export function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -114,14 +137,14 @@ function parse(text: string): unknown {
   }
 }
 
-function isMap(value: unknown): value is Record<string, unknown> {
+export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isWhole(value: unknown, least: number, most: number): boolean {
+export function isWhole(value: unknown, least: number, most: number): boolean {
   return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
 }
 
-function isCount(text: string, least: number, most: number): boolean {
+export function isCount(text: string, least: number, most: number): boolean {
   return /^\d{1,12}$/.test(text) && isWhole(Number(text), least, most);
 }

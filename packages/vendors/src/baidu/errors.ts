@@ -64,6 +64,22 @@ export function findCode(code: string): CodeRow | undefined {
   return { kind: 'rejected', name: 'UNLISTED', alert: 'baidu answered with a code that has no row' };
 }
 
+/**
+ * `code` of SPP, where 0 is taken.
+ * @see  cloud.baidu.com/doc/SPP/s/mjwvxj9ow
+ */
+export const sppCodes: ReadonlyMap<string, CodeRow> = new Map<string, CodeRow>([
+  ['300001', rejected('The content was found to hold sensitive words')],
+  ['300002', rejected('Messages of this app are sent only after a review')],
+]);
+
+/** As `findCode`. The codes for a bad signature were never printed: the HTTP status speaks for them. */
+export function findSppCode(code: string): CodeRow | undefined {
+  const row = sppCodes.get(code);
+  if (row !== undefined || !/^3\d{5}$/.test(code)) return row;
+  return { kind: 'rejected', name: 'UNLISTED', alert: 'baidu answered with a code that has no row' };
+}
+
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 const beijingMs = 8 * hourMs;

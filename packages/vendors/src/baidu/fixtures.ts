@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { formatPushId, newId, pushIdentity } from '@pushmill/core';
-import type { OutgoingMessage, OutgoingPush } from '../vendor.ts';
+import type { EmulatorChannel } from '../emulator.ts';
+import { openSender as openAny, type SenderChoice } from '../fixtures.ts';
+import type { Sender } from '../vendor.ts';
+import { createSender } from './client.ts';
+import { prepareCredential } from './credential.ts';
 import type { BaiduSettings } from './settings.ts';
 
 /* For tests only. `fixtures/vectors.json` holds the page's own example and signatures computed from its rule. */
@@ -17,6 +20,18 @@ export interface CallVector {
   formBody: string;
 }
 
+export interface SppVector {
+  name: string;
+  method: 'POST';
+  url: string;
+  body: string;
+  appkey: string;
+  timestamp: string;
+  masterKey: string;
+  baseString: string;
+  sign: string;
+}
+
 function read<Content>(name: string): Content {
   return JSON.parse(readFileSync(new URL(`./fixtures/${name}`, import.meta.url), 'utf8')) as Content;
 }
@@ -24,6 +39,7 @@ function read<Content>(name: string): Content {
 export const vectors = read<{
   rest: CallVector[];
   mustReject: { name: string; of: string; sign: string }[];
+  movedProductSpp: { vectors: SppVector[] };
 }>('vectors.json');
 
 /** Requests of bpush-nodejs 1.1.4, a client that others wrote, as it put them on the wire. */
@@ -34,12 +50,14 @@ export const recorded = read<{
 
 export function settingsWith(changes: Partial<BaiduSettings> = {}): BaiduSettings {
   return {
+    api: 'rest-3.0',
     platform: 'android',
     deployStatus: 'production',
     signedScheme: 'https',
     maxDevicesPerCall: 10_000,
     privateMessages: false,
     maxIosMessageBytes: 2_048,
+    sppDataField: 'extras',
     requestTimeoutMs: 5_000,
     maxConnections: 4,
     emulator: false,
@@ -47,26 +65,7 @@ export function settingsWith(changes: Partial<BaiduSettings> = {}): BaiduSetting
   };
 }
 
-export function messageWith(changes: Partial<OutgoingMessage> = {}): OutgoingMessage {
-  return {
-    id: newId(),
-    createdAt: 0,
-    expiresAt: 600_000,
-    notification: { title: 'Parcel', body: 'It is at the door.' },
-    class: 'transactional',
-    priority: 'high',
-    ...changes,
-  };
-}
-
-/** @param numbers  which pushes of the message these are; from 0 on when left out */
-export function pushesTo(
-  tokens: readonly string[],
-  message: OutgoingMessage,
-  numbers: readonly number[] = tokens.map((_, n) => n),
-): OutgoingPush[] {
-  return tokens.map((token, index) => {
-    const ref = { messageId: message.id, n: numbers[index] as number };
-    return { id: formatPushId(ref), identity: pushIdentity(ref), token, message };
-  });
+/** A sender for a channel of the emulator. */
+export function openSender(offered: EmulatorChannel, choice: SenderChoice<BaiduSettings> = {}): Sender {
+  return openAny({ prepareCredential, createSender }, offered, choice);
 }

@@ -1,6 +1,9 @@
 import { type Static, Type } from 'typebox';
+import type { Api } from './settings.ts';
 
 const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
+
+const onOff = () => Type.Optional(Type.Integer({ minimum: 0, maximum: 1 }));
 
 /** `vendor.baidu` of a message. */
 export const overridesSchema = Type.Object(
@@ -47,15 +50,65 @@ export const overridesSchema = Type.Object(
       }),
     ),
     topicId: Type.Optional(
-      Type.String({ pattern: '^[A-Za-z0-9_]{1,128}$', description: 'Groups statistics at Baidu' }),
+      Type.String({ pattern: '^[A-Za-z0-9_]{1,128}$', description: '3.0: groups statistics at Baidu' }),
     ),
     mutableContent: Type.Optional(Type.Boolean({ description: 'iOS' })),
     threadId: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'iOS' })),
+    spp: Type.Optional(
+      Type.Object(
+        {
+          style: Type.Optional(
+            Type.Integer({ minimum: 0, maximum: 100, description: "5 is the phone's own look" }),
+          ),
+          action: Type.Optional(
+            Type.Object(
+              { action_type: Type.Integer({ minimum: 0, maximum: 100 }) },
+              {
+                additionalProperties: true,
+                description: 'What a click does, as Baidu has it; 6 opens the app',
+              },
+            ),
+          ),
+          notify: Type.Optional(
+            Type.Object(
+              { sound: onOff(), lights: onOff(), vibrate: onOff() },
+              { additionalProperties: false, description: '1 on, 0 off' },
+            ),
+          ),
+          skipPlatformMessages: Type.Optional(
+            Type.Boolean({ description: 'Not by the channels of the phone makers' }),
+          ),
+          speed: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: 1_000_000,
+              description: 'Devices a second, for an audience',
+            }),
+          ),
+        },
+        { additionalProperties: false, description: 'For channels with api spp' },
+      ),
+    ),
   },
   { additionalProperties: false },
 );
 
 export type BaiduOverrides = Static<typeof overridesSchema>;
+
+/** What a generation has no field for. */
+export const notServed: Readonly<Record<Api, readonly (keyof BaiduOverrides)[]>> = {
+  'rest-3.0': ['spp'],
+  'channel-2.0': ['spp', 'channelType', 'topicId', 'targetChannelId'],
+  spp: [
+    'notificationBuilderId',
+    'notificationBasicStyle',
+    'url',
+    'pkgContent',
+    'targetChannelId',
+    'channelType',
+    'topicId',
+  ],
+};
 
 /** Sent to the other platform they would be lost without a word. */
 export const androidOnly: readonly (keyof BaiduOverrides)[] = [

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MessageContent } from '@pushmill/core';
 import fc from 'fast-check';
-import { messageWith, pushesTo, settingsWith } from './fixtures.ts';
-import { checkMessage, expirySeconds, pushCall } from './payload.ts';
+import { messageWith, pushesTo } from '../fixtures.ts';
+import { checkMessage } from './check.ts';
+import { expirySeconds } from './expiry.ts';
+import { settingsWith } from './fixtures.ts';
+import { pushCall } from './payload.ts';
 import type { BaiduSettings } from './settings.ts';
 import { formEncode } from './sign.ts';
 

@@ -1,4 +1,8 @@
 import { type Static, Type } from 'typebox';
+import { addressFields, limitFields } from '../connection.ts';
+
+/** Baidu's three generations: one vendor to the operator, three protocols on the wire. */
+export type Api = 'rest-3.0' | 'channel-2.0' | 'spp';
 
 /**
  * What may be shown of a channel. Facts of the vendor that could not be made sure are settings here, each
@@ -6,21 +10,21 @@ import { type Static, Type } from 'typebox';
  */
 export const settingsSchema = Type.Object(
   {
+    api: Type.Union([Type.Literal('rest-3.0'), Type.Literal('channel-2.0'), Type.Literal('spp')], {
+      default: 'rest-3.0',
+      description: 'Generation of the service: REST 3.0, the older channel API 2.0, or the successor SPP',
+    }),
     platform: Type.Union([Type.Literal('android'), Type.Literal('ios')], {
       default: 'android',
-      description: 'What the channel ids of this app belong to; one app key may serve both, by two channels',
+      description: 'What the devices of this app are; one app key may serve both, by two channels',
     }),
     deployStatus: Type.Union([Type.Literal('development'), Type.Literal('production')], {
       default: 'production',
       description: 'iOS: which of the two certificates in the console Baidu uses',
     }),
-    host: Type.Optional(
-      Type.String({
-        pattern: '^https://[^/?#@\\s]+$',
-        description: 'Origin in place of https://api.tuisong.baidu.com, e.g. https://api.push.baidu.com',
-      }),
+    ...addressFields(
+      'https://api.tuisong.baidu.com (3.0), https://channel.api.duapp.com (2.0) or https://push.safe.baidu.com (SPP)',
     ),
-    ca: Type.Optional(Type.String({ description: 'PEM; replaces the public CA set' })),
     signedScheme: Type.Union([Type.Literal('https'), Type.Literal('http')], {
       default: 'https',
       description: 'Scheme in the signed address; http where something ends TLS before Baidu sees the call',
@@ -37,7 +41,8 @@ export const settingsSchema = Type.Object(
       default: 10_000,
       minimum: 1,
       maximum: 10_000,
-      description: 'Android: devices of a batch call; one old SDK says 10. 1 makes every push a single call',
+      description:
+        '3.0, Android: devices of a batch call; one old SDK says 10. 1 makes every push a single call',
     }),
     privateMessages: Type.Boolean({
       default: false,
@@ -46,7 +51,7 @@ export const settingsSchema = Type.Object(
     topicId: Type.Optional(
       Type.String({
         pattern: '^[A-Za-z0-9_]{1,128}$',
-        description: 'One topic for all messages, in place of one a call that names its pushes',
+        description: '3.0: one topic for all messages, in place of one a call that names its pushes',
       }),
     ),
     maxIosMessageBytes: Type.Integer({
@@ -55,19 +60,31 @@ export const settingsSchema = Type.Object(
       maximum: 4_096,
       description: 'Old pages say 2 KB for iOS, newer ones 4',
     }),
-    requestTimeoutMs: Type.Integer({ default: 10_000, minimum: 20, maximum: 120_000 }),
-    maxConnections: Type.Integer({ default: 32, minimum: 1, maximum: 256 }),
-    emulator: Type.Boolean({ default: false, description: 'The channel talks to an emulator' }),
+    sppDataField: Type.String({
+      default: 'extras',
+      pattern: '^[A-Za-z_]{1,32}$',
+      description: 'SPP: key of a notification under which the data goes; no page that was seen names it',
+    }),
+    ...limitFields,
   },
   { additionalProperties: false },
 );
 
 export type BaiduSettings = Static<typeof settingsSchema>;
 
-const publicOrigin = 'https://api.tuisong.baidu.com';
+const publicOrigins: Readonly<Record<Api, string>> = {
+  'rest-3.0': 'https://api.tuisong.baidu.com',
+  'channel-2.0': 'https://channel.api.duapp.com',
+  spp: 'https://push.safe.baidu.com',
+};
+
+/** Channels that were stored before there was a choice have no `api`. */
+export function apiOf(settings: Pick<BaiduSettings, 'api'>): Api {
+  return settings.api ?? 'rest-3.0';
+}
 
 export function originOf(settings: BaiduSettings): string {
-  return settings.host ?? publicOrigin;
+  return settings.host ?? publicOrigins[apiOf(settings)];
 }
 
 /**
@@ -80,13 +97,30 @@ export function signedOriginOf(settings: BaiduSettings): string {
 }
 
 /**
- * The form of a channel id. All that were ever printed are decimal numbers of up to 20 digits, but no page
- * promises it, so only what cannot be one is refused.
+ * The form of a token. Ids that were ever printed are decimal numbers of up to 20 digits (3.0, 2.0) and words
+ * (SPP), but no page promises a form, so only what cannot be one is refused.
  */
-export function checkToken(token: string): string | undefined {
+export function checkToken(token: string, settings: Pick<BaiduSettings, 'api'>): string | undefined {
   if (token.length === 0) return 'The token is empty.';
-  if (token.length > 64) return 'A channel id of Baidu is not longer than 64 characters.';
-  if (!/^[A-Za-z0-9_-]+$/.test(token))
-    return 'A channel id of Baidu is a number, without anything around it.';
-  return undefined;
+  const parts = token.split(':');
+  switch (apiOf(settings)) {
+    case 'rest-3.0':
+      return isWord(token, 64) ? undefined : 'A channel id of Baidu is a number, without anything around it.';
+    case 'channel-2.0':
+      return parts.length <= 2 && parts.every((part) => isWord(part, 64))
+        ? undefined
+        : 'A token of the channel API 2.0 is a user id (all devices of the user) or userId:channelId (one device).';
+    case 'spp':
+      return isWord(token, 128) ? undefined : 'A push id of SPP is one word of letters, digits, - and _.';
+  }
+}
+
+function isWord(text: string, longest: number): boolean {
+  return text.length <= longest && /^[A-Za-z0-9_-]+$/.test(text);
+}
+
+/** User and device of a 2.0 token; without a device it means all that the user has. */
+export function readUserToken(token: string): { userId: string; channelId: string | undefined } {
+  const [userId = '', channelId] = token.split(':');
+  return { userId, channelId };
 }

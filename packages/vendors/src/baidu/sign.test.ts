@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { vectors } from './fixtures.ts';
-import { formBody, formEncode, signCall } from './sign.ts';
+import { formBody, formEncode, signCall, signSpp } from './sign.ts';
 
 test('every vector has its encoding, its signature and its body', () => {
   assert.equal(vectors.rest.length, 8);
@@ -29,6 +29,18 @@ test('the mistakes of other clients are not ours', () => {
     const vector = vectors.rest.find((known) => known.name === of);
     assert.ok(vector);
     assert.notEqual(signCall(vector.method, vector.url, vector.params, vector.secretKey), sign, name);
+  }
+});
+
+test('every vector of SPP has its signature, and one byte changes it', () => {
+  const { vectors: spp } = vectors.movedProductSpp;
+  assert.equal(spp.length, 2);
+  for (const { name, method, url, body, appkey, timestamp, masterKey, baseString, sign } of spp) {
+    const keys = { name: appkey, secret: masterKey };
+    assert.equal(baseString, method + url + body + appkey + timestamp + masterKey, name);
+    assert.equal(signSpp(method, url, body, timestamp, keys), sign, name);
+    assert.notEqual(signSpp(method, url, `${body} `, timestamp, keys), sign, name);
+    assert.notEqual(signSpp(method, url.replace('https', 'http'), body, timestamp, keys), sign, name);
   }
 });
 

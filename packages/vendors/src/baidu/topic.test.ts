@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { messageWith, pushesTo } from '../fixtures.ts';
 import { named } from './emulator-fields.ts';
-import { messageWith, pushesTo } from './fixtures.ts';
 import { cutCalls, maxTopicChars, topicOf } from './topic.ts';
 
 const message = messageWith({ id: '01983a0c-5f2e-7c3d-8a41-b6d2e9f01234' });

@@ -1,37 +1,66 @@
 import type { Outcome } from '@pushmill/core';
-import type { PoolError, PoolResponse } from '@pushmill/http2';
+import type { PoolResponse } from '@pushmill/http2';
+import {
+  isObject,
+  type JsonObject,
+  parseObject,
+  retryAfter,
+  serverTime,
+  soften as softenWords,
+  textOf,
+} from '../answer-reading.ts';
+import type { Stamped } from '../vendor-clock.ts';
 import type { CodeRow } from './errors.ts';
 import { findCode } from './errors.ts';
 
-/** What an answer says about a whole call: there is one answer for up to ten targets. */
-export type Verdict =
-  | { outcome: Outcome; perTarget: boolean; warning: string | undefined }
-  /** Refused unread; `serverTime` is the vendor's clock where it told it. */
-  | { restamp: string; serverTime: Date | undefined };
+/** What an answer says about a whole call: there is one answer for all its targets. */
+export interface Verdict extends Stamped {
+  /** One target may be at fault; the answer does not say which. */
+  perTarget: boolean;
+  warning: string | undefined;
+}
+
+/** What must be known of a call to read its answer. */
+export interface Asked {
+  isRest: boolean;
+  /** Texts that must not come back in a detail: tokens and secrets. */
+  hidden: readonly string[];
+  /** Each target has template values of its own, so one target's may be at fault. */
+  ownValues?: boolean;
+}
 
 interface Said {
   code: string | undefined;
   words: string;
-  requestId: string | undefined;
+  /** Of the call; where MPS made a task of it, that of the task, by which it can be revoked. */
+  id: string | undefined;
 }
 
 /**
  * Reads an answer of either interface.
- * @param hidden  texts that must not come back in a detail: tokens and secrets
- * @see           help.aliyun.com 2871134; shape of the rest answer unsure, so both spellings are read
+ * @see  help.aliyun.com 2871134; shape of the rest answer unsure, so both spellings are read
  */
-export function readAnswer(response: PoolResponse, isRest: boolean, hidden: readonly string[]): Verdict {
-  const said = readBody(response, isRest);
+export function readAnswer(response: PoolResponse, asked: Asked): Verdict {
+  const said = readBody(response, asked.isRest);
   const found = said.code === undefined ? undefined : findCode(said.code);
   if (found === undefined) {
     const code = said.code?.slice(0, 64) ?? `http-${response.status}`;
     return { outcome: unlisted(code, response), perTarget: false, warning: warningOf(said, response) };
   }
   const { code, row } = found;
-  if (row.kind === 'restamp') return { restamp: code, serverTime: timeOf(response.headers.date) };
+  if (row.kind === 'restamp') {
+    return {
+      // Refused before it was read, so it cannot have arrived.
+      outcome: { kind: 'unavailable', code, mayHaveArrived: false },
+      perTarget: false,
+      warning: undefined,
+      // A nonce that was used says nothing of the time.
+      restamp: { serverTime: code.startsWith('InvalidTimeStamp') ? serverTime(response) : undefined },
+    };
+  }
   return {
-    outcome: outcomeOf(code, row, said, response, hidden),
-    perTarget: row.perTarget === true,
+    outcome: outcomeOf(code, row, said, response, asked.hidden),
+    perTarget: row.perTarget === true || (row.perValues === true && asked.ownValues === true),
     warning: row.alert ? 'mpaas answered with a code above the published list' : undefined,
   };
 }
@@ -48,9 +77,7 @@ function outcomeOf(
     row.name === code ? words || code : `${row.name}${words && words !== row.name ? `: ${words}` : ''}`;
   switch (row.kind) {
     case 'accepted':
-      return said.requestId === undefined
-        ? { kind: 'accepted' }
-        : { kind: 'accepted', vendorMessageId: said.requestId };
+      return said.id === undefined ? { kind: 'accepted' } : { kind: 'accepted', vendorMessageId: said.id };
     case 'token-dead':
     case 'rejected':
     case 'misconfigured':
@@ -89,41 +116,33 @@ function readBody(response: PoolResponse, isRest: boolean): Said {
   if (body === undefined) {
     // The old client of the rest interface looks at the status alone. A page of HTML is not from MPS, though.
     const code = isRest && taken && text === '' ? '100' : undefined;
-    return { code, words: '', requestId: undefined };
+    return { code, words: '', id: undefined };
   }
-  const requestId = textOf(body.RequestId ?? body.requestId);
+  const result = objectOf(body.PushResult);
+  const id =
+    textOf(result?.Data ?? (isRest ? body.data : undefined)) ?? textOf(body.RequestId ?? body.requestId);
   const gatewayCode = textOf(body.Code);
-  if (gatewayCode !== undefined) return { code: gatewayCode, words: textOf(body.Message) ?? '', requestId };
+  if (gatewayCode !== undefined)
+    return { code: gatewayCode, words: textOf(body.Message ?? body.Msg) ?? '', id };
 
   const resultCode = textOf(body.ResultCode ?? body.resultCode ?? body.code);
   const words = textOf(body.ResultMessage ?? body.resultMsg ?? body.message) ?? '';
-  const result = parseObject(body.PushResult);
   // ResultCode OK says only that the gateway was content; the business result lies inside.
   if (result?.Success === false) {
     const reason = textOf(result.ResultMsg) ?? '';
-    return { code: reason === '' ? 'empty-result' : reason, words: reason, requestId };
+    return { code: reason === '' ? 'empty-result' : reason, words: reason, id };
   }
   if (body.success === false && (resultCode === undefined || findCode(resultCode)?.row.kind === 'accepted')) {
-    return { code: words === '' ? 'empty-result' : words, words, requestId };
+    return { code: words === '' ? 'empty-result' : words, words, id };
   }
-  if (resultCode !== undefined) return { code: resultCode, words, requestId };
-  return { code: taken && (isRest || result?.Success === true) ? '100' : undefined, words, requestId };
+  if (resultCode !== undefined) return { code: resultCode, words, id };
+  return { code: taken && (isRest || result?.Success === true) ? '100' : undefined, words, id };
 }
 
-function parseObject(value: unknown): Record<string, unknown> | undefined {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>;
-  if (typeof value !== 'string' || !value.startsWith('{')) return undefined;
-  try {
-    return JSON.parse(value) as Record<string, unknown>;
-  } catch {
-    return undefined;
-  }
-}
-
-function textOf(value: unknown): string | undefined {
-  if (typeof value === 'number') return String(value);
-  return typeof value === 'string' && value !== '' ? value : undefined;
+/** An object, or the text of one. */
+export function objectOf(value: unknown): JsonObject | undefined {
+  if (isObject(value)) return value;
+  return typeof value === 'string' ? parseObject(value) : undefined;
 }
 
 /**
@@ -131,27 +150,5 @@ function textOf(value: unknown): string | undefined {
  * key id included, so everything from there on goes.
  */
 export function soften(words: string, hidden: readonly string[]): string {
-  let text = words.split(/server string to sign/i)[0] as string;
-  for (const secret of hidden) text = text.replaceAll(secret, '[hidden]');
-  return text.replace(/\s+/g, ' ').trim().slice(0, 200);
-}
-
-function retryAfter(response: PoolResponse): { retryAfterMs?: number } {
-  const header = response.headers['retry-after'];
-  return header !== undefined && /^\d{1,6}$/.test(header) ? { retryAfterMs: Number(header) * 1000 } : {};
-}
-
-function timeOf(header: string | undefined): Date | undefined {
-  const time = header === undefined ? Number.NaN : Date.parse(header);
-  return Number.isNaN(time) ? undefined : new Date(time);
-}
-
-/** A call that got no answer. */
-export function fromPoolError(error: PoolError): Outcome {
-  return {
-    kind: 'unavailable',
-    code: error.kind,
-    detail: error.detail.slice(0, 200),
-    mayHaveArrived: error.mayHaveArrived,
-  };
+  return softenWords(words.split(/server string to sign/i)[0] as string, hidden);
 }

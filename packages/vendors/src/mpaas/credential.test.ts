@@ -16,7 +16,9 @@ test('a key comes out as PEM whatever it came as', () => {
   const der = own.privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64');
   const pkcs1 = own.privateKey.export({ type: 'pkcs1', format: 'pem' }) as string;
   const wrapped = (der.match(/.{1,64}/g) as string[]).join('\r\n');
-  for (const privateKey of [ownPem, der, pkcs1, wrapped, `\n${ownPem}\n`]) {
+  const pkcs1Der = own.privateKey.export({ type: 'pkcs1', format: 'der' }).toString('base64');
+  const urlSafe = der.replaceAll('+', '-').replaceAll('/', '_');
+  for (const privateKey of [ownPem, der, pkcs1, pkcs1Der, urlSafe, wrapped, `\n${ownPem}\n`]) {
     const { credential } = prepareCredential(
       { privateKey, callbackPublicKey: vectors.publicKeyDerBase64 },
       rest,
@@ -25,6 +27,22 @@ test('a key comes out as PEM whatever it came as', () => {
     assert.ok(
       createPublicKey(credential.callbackPublicKey as string).equals(createPublicKey(fixture('public.pem'))),
     );
+  }
+});
+
+test('a callback key comes out as PEM whatever it came as', () => {
+  const key = createPublicKey(fixture('public.pem'));
+  const pkcs1 = key.export({ type: 'pkcs1', format: 'der' }).toString('base64');
+  const forms = [
+    fixture('public.pem'),
+    vectors.publicKeyDerBase64,
+    (vectors.publicKeyDerBase64.match(/.{1,76}/g) as string[]).join('\n'),
+    key.export({ type: 'pkcs1', format: 'pem' }) as string,
+    pkcs1,
+  ];
+  for (const callbackPublicKey of forms) {
+    const { credential } = prepareCredential({ ...accessKey, callbackPublicKey }, openapi);
+    assert.equal(credential.callbackPublicKey, key.export({ type: 'spki', format: 'pem' }));
   }
 });
 
@@ -62,13 +80,41 @@ test('a mistake is named in one sentence that holds no key', () => {
     cipher: 'aes-256-cbc',
     passphrase: 'x',
   });
-  const ownPublic = publicPem(own.publicKey);
+  const lockedOld = own.privateKey.export({
+    type: 'pkcs1',
+    format: 'pem',
+    cipher: 'aes-256-cbc',
+    passphrase: 'x',
+  });
+  const lockedDer = own.privateKey
+    .export({ type: 'pkcs8', format: 'der', cipher: 'aes-256-cbc', passphrase: 'x' })
+    .toString('base64');
+  const ownPublic = publicPem(own.publicKey) as string;
+  const ownPublicPkcs1 = own.publicKey.export({ type: 'pkcs1', format: 'der' }).toString('base64');
+  const ownDer = own.privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64');
+  const wrap = (label: string) => `-----BEGIN ${label}-----\nAAAAAAAA\n-----END ${label}-----\n`;
+  const [certificate, openSsh] = [wrap('CERTIFICATE'), wrap('OPENSSH PRIVATE KEY')];
   const cases: [string, unknown, typeof rest][] = [
     ['credential-shape', null, rest],
     ['credential-shape', { privateKey: 1 }, rest],
     ['credential-shape', { privateKey: ownPem, more: 'x' }, rest],
     ['private-key-missing', {}, rest],
-    ['private-key-unreadable', { privateKey: 'nonsense!' }, rest],
+    ['private-key-form', { privateKey: 'nonsense!' }, rest],
+    ['private-key-form', { privateKey: ' ' }, rest],
+    ['private-key-form', { privateKey: openSsh }, rest],
+    ['private-key-cut-off', { privateKey: ownPem.slice(0, -40) }, rest],
+    ['private-key-cut-off', { privateKey: ownPem.slice(20) }, rest],
+    ['private-key-unreadable', { privateKey: ownPem.replace(/\n.{64}/, '') }, rest],
+    ['private-key-unreadable', { privateKey: ownDer.slice(64) }, rest],
+    ['private-key-is-certificate', { privateKey: certificate }, rest],
+    ['private-key-encrypted', { privateKey: lockedDer }, rest],
+    ['private-key-encrypted', { privateKey: lockedOld }, rest],
+    ['private-key-is-public', { privateKey: ownPublicPkcs1 }, rest],
+    ['callback-key-form', { privateKey: ownPem, callbackPublicKey: 'see the console!' }, rest],
+    ['callback-key-cut-off', { privateKey: ownPem, callbackPublicKey: ownPublic.slice(0, -30) }, rest],
+    ['callback-key-is-certificate', { privateKey: ownPem, callbackPublicKey: certificate }, rest],
+    ['callback-key-is-private', { privateKey: ownPem, callbackPublicKey: lockedDer }, rest],
+    ['callback-key-kind', { privateKey: ownPem, callbackPublicKey: publicPem(curve.publicKey) }, rest],
     ['private-key-unreadable', { privateKey: 'bm9uc2Vuc2U=' }, rest],
     ['private-key-encrypted', { privateKey: locked }, rest],
     ['private-key-is-public', { privateKey: fixture('public.pem') }, rest],

@@ -1,9 +1,11 @@
 import type { KeyObject } from 'node:crypto';
-import { createHash, createPrivateKey, createPublicKey } from 'node:crypto';
+import { createHash, createPublicKey } from 'node:crypto';
 import { CredentialError } from '@pushmill/core';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { wrongField } from '../schema-problems.ts';
 import type { PreparedCredential, PublicCredential } from '../vendor.ts';
+import { readCallbackKey, readPrivateKey } from './keys.ts';
 import type { MpaasSettings } from './settings.ts';
 
 const secretText = (description: string) =>
@@ -13,7 +15,7 @@ const secretText = (description: string) =>
 export const credentialSchema = Type.Object(
   {
     privateKey: secretText(
-      'rest: RSA private key, PKCS#8 PEM or its base64 in one line; its public half is in the console',
+      'rest: RSA private key of 2048 bits, PEM or base64 in one line; its public half is in the console',
     ),
     accessKeyId: secretText('openapi: AccessKey id of the account or RAM user'),
     accessKeySecret: secretText('openapi: AccessKey secret'),
@@ -39,13 +41,10 @@ export function prepareCredential(
   settings: MpaasSettings,
 ): PreparedCredential<MpaasCredential> {
   if (!Value.Check(credentialSchema, input)) {
-    const field = Value.Errors(credentialSchema, input).find(
-      (problem) => problem.instancePath !== '',
-    )?.instancePath;
     throw new CredentialError(
       'credential-shape',
       'An mPaaS credential is an object of texts: privateKey, or accessKeyId and accessKeySecret, and callbackPublicKey.',
-      `/credential${field ?? ''}`,
+      wrongField(credentialSchema, input),
     );
   }
   const callbackKey =
@@ -96,91 +95,6 @@ function readAccessKeyPart(text: string | undefined, name: 'accessKeyId' | 'acce
     throw new CredentialError(`${name}-form`, `The ${name} is one word of printable characters.`, pointer);
   }
   return trimmed;
-}
-
-function readPrivateKey(text: string | undefined): KeyObject {
-  const refuse = (code: string, sentence: string) =>
-    new CredentialError(code, sentence, '/credential/privateKey');
-  if (text === undefined)
-    throw refuse('private-key-missing', 'The rest interface needs your RSA private key.');
-  if (text.includes('ENCRYPTED')) {
-    throw refuse(
-      'private-key-encrypted',
-      'The private key is protected by a password; hand it in without one.',
-    );
-  }
-  if (text.includes('PUBLIC KEY') || isPublicKey(text)) {
-    throw refuse(
-      'private-key-is-public',
-      'This is a public key; the rest interface signs with the private key.',
-    );
-  }
-  let key: KeyObject;
-  try {
-    const bare = bareBase64(text);
-    key = bare ? createPrivateKey({ key: bare, format: 'der', type: 'pkcs8' }) : createPrivateKey(text);
-  } catch {
-    throw refuse(
-      'private-key-unreadable',
-      'The private key is not a PKCS#8 key in PEM or in base64 on one line.',
-    );
-  }
-  if (!isRsa2048(key)) throw refuse('private-key-kind', 'mPaaS takes RSA keys of 2048 bits only.');
-  return key;
-}
-
-function readCallbackKey(text: string): KeyObject {
-  const refuse = (code: string, sentence: string) =>
-    new CredentialError(code, sentence, '/credential/callbackPublicKey');
-  // createPublicKey() would take a private key and derive the public one, so the mix-up must be asked for.
-  if (text.includes('PRIVATE KEY') || isPrivateKey(text)) {
-    throw refuse(
-      'callback-key-is-private',
-      'This is a private key; the callback needs the public key that the console shows.',
-    );
-  }
-  let key: KeyObject;
-  try {
-    const bare = bareBase64(text);
-    key = createPublicKey(bare ? { key: bare, format: 'der', type: 'spki' } : text);
-  } catch {
-    throw refuse(
-      'callback-key-unreadable',
-      'The callback key is not a public key in PEM or in base64 on one line.',
-    );
-  }
-  if (!isRsa2048(key))
-    throw refuse('callback-key-kind', 'mPaaS signs callbacks with RSA keys of 2048 bits only.');
-  return key;
-}
-
-/** The console prints keys as base64 without PEM lines, and people wrap it. Undefined when it is PEM. */
-function bareBase64(text: string): Buffer | undefined {
-  const joined = text.replace(/\s+/g, '');
-  return /^[A-Za-z0-9+/]+={0,2}$/.test(joined) ? Buffer.from(joined, 'base64') : undefined;
-}
-
-function isPublicKey(text: string): boolean {
-  const bare = bareBase64(text);
-  return bare !== undefined && succeeds(() => createPublicKey({ key: bare, format: 'der', type: 'spki' }));
-}
-
-function isPrivateKey(text: string): boolean {
-  const bare = bareBase64(text);
-  return bare !== undefined && succeeds(() => createPrivateKey({ key: bare, format: 'der', type: 'pkcs8' }));
-}
-
-function succeeds(attempt: () => unknown): boolean {
-  try {
-    attempt();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isRsa2048(key: KeyObject): boolean {
-  return key.asymmetricKeyType === 'rsa' && key.asymmetricKeyDetails?.modulusLength === 2048;
 }
 
 function spkiPem(key: KeyObject): string {

@@ -1,20 +1,9 @@
 import { randomUUID } from 'node:crypto';
 
-/** What the server does with a call in the end. */
-export type Reply =
-  | {
-      status: number;
-      body: unknown;
-      delayMs?: number;
-      /** HTTP/1.1's way of going away: this answer is the connection's last. */
-      last?: boolean;
-    }
-  | 'silence'
-  | 'reset';
-
 /** How an interface writes its answers. */
 export interface Dialect {
-  taken(): { status: number; body: unknown };
+  /** @param taskId  of the task that MPS made of the call */
+  taken(taskId: string): { status: number; body: unknown };
   refused(code: string, name: string): { status: number; body: unknown };
   throttled(): { status: number; body: unknown };
   unavailable(): { status: number; body: unknown };
@@ -22,8 +11,8 @@ export interface Dialect {
 
 /** The gateway says OK even when the business result inside is a refusal, and names it instead of numbering it. */
 export const openApiDialect: Dialect = {
-  taken: () => openApiAnswer(true, 'SUCCESS'),
-  refused: (_code, name) => openApiAnswer(false, name),
+  taken: (taskId) => openApiAnswer(true, 'SUCCESS', taskId),
+  refused: (_code, name) => openApiAnswer(false, name, null),
   throttled: () => gatewayError(400, 'Throttling.User', 'Request was denied due to user flow control.'),
   unavailable: () =>
     gatewayError(503, 'ServiceUnavailable', 'The request has failed due to a temporary failure.'),
@@ -37,8 +26,7 @@ export const restDialect: Dialect = {
   unavailable: () => restAnswer(200, '9000', 'SYSTEM_ERROR'),
 };
 
-function openApiAnswer(success: boolean, message: string) {
-  const data = success ? randomUUID().replaceAll('-', '') : null;
+function openApiAnswer(success: boolean, message: string, data: string | null) {
   return {
     status: 200,
     body: {
@@ -52,6 +40,33 @@ function openApiAnswer(success: boolean, message: string) {
 
 function restAnswer(status: number, code: string, message: string) {
   return { status, body: { success: code === '100', resultCode: code, resultMsg: message, data: null } };
+}
+
+/** Calls about devices and templates answer by a code of their own; `words` differ in the name of their field. */
+export function queryAnswer(code: string, words: Record<string, string>, data: unknown) {
+  return {
+    status: 200,
+    body: {
+      RequestId: randomUUID().toUpperCase(),
+      Success: code === '100',
+      Code: code,
+      ...words,
+      Data: data,
+    },
+  };
+}
+
+/** Calls about schedules. */
+export function scheduleAnswer(content: unknown) {
+  return {
+    status: 200,
+    body: {
+      RequestId: randomUUID().toUpperCase(),
+      ResultCode: 'OK',
+      ResultMessage: 'SUCCESS',
+      ResultContent: content,
+    },
+  };
 }
 
 /** An error of the gateway, before MPS saw the call. */

@@ -1,7 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { createPublicKey, generateKeyPair, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { EmulatorChannel } from '../emulator.ts';
+import { madeOnce } from '../authority.ts';
+import type { Authority, EmulatorChannel } from '../emulator.ts';
 
 /** An app as the emulated vendor knows it: one per interface, each with a callback key of its own. */
 export interface App {
@@ -16,21 +17,47 @@ export interface App {
   accessKeySecret: string | undefined;
   callbackKey: KeyObject;
   callbackUrl: URL | undefined;
+  /** By name, with the placeholders that each needs. */
+  templates: Map<string, readonly string[]>;
+  schedules: Map<string, Schedule>;
 }
+
+/** A broadcast that waits for its time. It is kept until it is cancelled, and never sent. */
+export interface Schedule {
+  strategyType: number;
+  deliveryType: number;
+  pushTime: number;
+  title: string;
+  madeAt: number;
+}
+
+/** Whom a broadcast reaches, in every app. */
+export const broadcastDevices = ['broadcast-device-1', 'broadcast-device-2', 'broadcast-device-3'] as const;
 
 export interface Console {
   apps: readonly App[];
   channelsAt(origin: string, ca: string): EmulatorChannel[];
 }
 
+const toEverybody = { kind: 'broadcast' };
+const byTemplate = { vendor: { mpaas: { templateName: 'pushmill_plain' } } };
+
 const newKeys = promisify(generateKeyPair);
 
-/** Makes the two apps with fresh keys, and the channels that reach them. */
-export async function createConsole(): Promise<Console> {
+const newTemplates = () =>
+  new Map<string, readonly string[]>([
+    ['pushmill_plain', []],
+    ['pushmill_code', ['code']],
+  ]);
+
+/** Makes the two apps with keys of their own, and the channels that reach them. */
+export async function createConsole(authority: Authority): Promise<Console> {
+  const keys = (of: string) =>
+    madeOnce(authority, `mpaas ${of}`, () => newKeys('rsa', { modulusLength: 2048 }));
   const [restKeys, restCallback, openApiCallback] = await Promise.all([
-    newKeys('rsa', { modulusLength: 2048 }),
-    newKeys('rsa', { modulusLength: 2048 }),
-    newKeys('rsa', { modulusLength: 2048 }),
+    keys('rest'),
+    keys('rest callback'),
+    keys('openapi callback'),
   ]);
   const rest: App = {
     channelName: 'mpaas',
@@ -42,6 +69,8 @@ export async function createConsole(): Promise<Console> {
     accessKeySecret: undefined,
     callbackKey: restCallback.privateKey,
     callbackUrl: undefined,
+    templates: newTemplates(),
+    schedules: new Map(),
   };
   const openApi: App = {
     channelName: 'mpaas-openapi',
@@ -53,6 +82,8 @@ export async function createConsole(): Promise<Console> {
     accessKeySecret: randomBytes(15).toString('hex'),
     callbackKey: openApiCallback.privateKey,
     callbackUrl: undefined,
+    templates: newTemplates(),
+    schedules: new Map(),
   };
   return {
     apps: [rest, openApi],
@@ -64,6 +95,9 @@ export async function createConsole(): Promise<Console> {
           privateKey: restKeys.privateKey.export({ type: 'pkcs8', format: 'pem' }),
           callbackPublicKey: shownKey(rest.callbackKey),
         },
+        receipts: true,
+        audiences: [toEverybody],
+        audienceMessage: byTemplate,
       },
       {
         name: openApi.channelName,
@@ -73,6 +107,9 @@ export async function createConsole(): Promise<Console> {
           accessKeySecret: openApi.accessKeySecret,
           callbackPublicKey: shownKey(openApi.callbackKey),
         },
+        receipts: true,
+        audiences: [toEverybody, { ...toEverybody, pushStatus: 1, unbindPeriod: 2, androidChannel: 1 }],
+        audienceMessage: byTemplate,
       },
     ],
   };

@@ -20,6 +20,18 @@ export interface GatewayCall {
   accessKeyId: string;
 }
 
+const actions = new Set([
+  'PushSimple',
+  'PushTemplate',
+  'PushMultiple',
+  'PushBroadcast',
+  'RevokePushMessage',
+  'RevokePushTask',
+  'PushQueryDeviceState',
+  'QueryPushSchedulerList',
+  'CancelPushScheduler',
+  'CreateTemplate',
+]);
 const versions = new Set(['2019-08-21', '2020-07-10', '2020-10-28']);
 const windowMs = 15 * 60_000;
 
@@ -62,7 +74,7 @@ export function checkGatewayCall(input: GatewayInput): GatewayCall | GatewayRefu
   const action = read('Action', 'x-acs-action');
   if (!versions.has(version))
     return refusal(400, 'InvalidVersion', 'Specified parameter Version is not valid.');
-  if (action !== 'PushSimple' && action !== 'PushTemplate') {
+  if (!actions.has(action)) {
     return refusal(
       404,
       'InvalidAction.NotFound',

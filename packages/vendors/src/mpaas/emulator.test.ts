@@ -7,13 +7,15 @@ import { after, before, describe, test } from 'node:test';
 import type { Outcome } from '@pushmill/core';
 import { createAuthority } from '../authority.ts';
 import type { Authority, EmulatorChannel } from '../emulator.ts';
+import { messageWith, openChannel, pushesTo, type Warning } from '../fixtures.ts';
 import type { OutgoingPush, VendorReceipt } from '../vendor.ts';
-import { createSender } from './client.ts';
 import { prepareCredential } from './credential.ts';
 import { type MpaasEmulator, startMpaasEmulator } from './emulator.ts';
-import { messageWith, pushesTo } from './fixtures.ts';
+import { openSender } from './fixtures.ts';
+import { pushCall } from './payload.ts';
 import { readCallback } from './receipt.ts';
 import type { MpaasSettings } from './settings.ts';
+import { createStamp } from './stamp.ts';
 
 let authority: Authority;
 let emulator: MpaasEmulator;
@@ -54,28 +56,16 @@ async function post(raw: Raw): Promise<{ status: number; body: Record<string, un
   return promise;
 }
 
-function channelOf(offered: EmulatorChannel, settings: Partial<MpaasSettings> = {}) {
-  const merged = { ...offered.settings, ...settings } as unknown as MpaasSettings;
-  return {
-    id: offered.name,
-    settings: merged,
-    credential: prepareCredential(offered.credential, merged).credential,
-  };
-}
+const channelOf = (offered: EmulatorChannel, settings: Partial<MpaasSettings> = {}) =>
+  openChannel(prepareCredential, offered, { settings });
 
-const warnings: unknown[] = [];
+const warnings: Warning[] = [];
 
-function senderOf(
+const senderOf = (
   offered: EmulatorChannel,
   settings: Partial<MpaasSettings> = {},
   now: () => number = Date.now,
-) {
-  return createSender(channelOf(offered, settings), {
-    now,
-    shared: { getOrMake: (_key, _ttl, make) => make(), forget: async () => {} },
-    warn: (fields, message) => warnings.push({ fields, message }),
-  });
-}
+) => openSender(offered, { settings, now, warnings });
 
 function pushes(count: number): OutgoingPush[] {
   const tokens = Array.from({ length: count }, () => emulator.newToken());
@@ -226,7 +216,146 @@ describe('interface A', () => {
       const before = emulator.account().requests;
       assert.deepEqual(kindsOf(await sender.send(pushes(1), signal)), ['accepted']);
       assert.equal(emulator.account().requests - before, 2);
+      // The difference is kept, and told once.
+      assert.deepEqual(kindsOf(await sender.send(pushes(1), signal)), ['accepted']);
+      assert.equal(emulator.account().requests - before, 3);
+      assert.match(JSON.stringify(warnings), /the clock of this machine is wrong/);
+      assert.equal(warnings.length, 1);
+      warnings.length = 0;
       await sender.close(1_000);
+    }
+  });
+});
+
+describe('the gateway’s clock and nonces', () => {
+  /** A call as our sender stamps it, to be sent as often as the test likes. */
+  async function stamped(signature: 'acs3' | 'rpc-v1', now: number): Promise<Raw> {
+    const { settings, credential } = channelOf(openapi, { openapi: { signature, version: '2020-10-28' } });
+    const request = await createStamp(settings, credential)(pushCall(pushes(1), settings, Date.now()), now);
+    return { path: request.path, headers: { ...request.headers }, body: String(request.body) };
+  }
+
+  test('refuse a call that was seen before', async () => {
+    for (const signature of ['acs3', 'rpc-v1'] as const) {
+      const call = await stamped(signature, Date.now());
+      assert.equal((await post(call)).body.ResultCode, 'OK');
+      assert.equal((await post(call)).body.Code, 'SignatureNonceUsed');
+    }
+  });
+
+  test('refuse a stamp more than 15 minutes off, either side', async () => {
+    for (const signature of ['acs3', 'rpc-v1'] as const) {
+      for (const minutes of [-16, -14, 14, 16]) {
+        const { body } = await post(await stamped(signature, Date.now() + minutes * 60_000));
+        const expected = Math.abs(minutes) > 15 ? 'InvalidTimeStamp.Expired' : undefined;
+        assert.equal(body.Code, expected, `${signature} ${minutes}`);
+      }
+    }
+  });
+
+  test('that refuse the vendor’s own time are reported, and the push may be sent again', async () => {
+    // Its `Date` is an hour before what the gateway goes by, as behind a cache.
+    let isFirst = false;
+    const odd = await startMpaasEmulator({
+      port: 0,
+      authority,
+      seed: 2,
+      now: () => {
+        isFirst = !isFirst;
+        return Date.now() + (isFirst ? 3_600_000 : 0);
+      },
+    });
+    const sender = senderOf(odd.channels[1] as EmulatorChannel);
+    const [outcome] = await sender.send(pushes(1), signal);
+    assert.deepEqual(outcome, {
+      kind: 'unavailable',
+      code: 'InvalidTimeStamp.Expired',
+      mayHaveArrived: false,
+    });
+    assert.match(JSON.stringify(warnings), /check the clock/);
+    assert.equal(warnings.length, 1);
+    warnings.length = 0;
+    await sender.close(1_000);
+    await odd.close();
+  });
+});
+
+describe('a batch with values of their own', () => {
+  const vendor = (templateValuesByTarget: Record<string, Record<string, string>>, code?: string) => ({
+    mpaas: {
+      templateName: 'pushmill_code',
+      templateValuesByTarget,
+      ...(code === undefined ? {} : { templateKeyValue: { code } }),
+    },
+  });
+  const expiresAt = Date.now() + 600_000;
+
+  test('goes out a hundred at a time', async () => {
+    for (const channel of [rest, openapi]) {
+      const sender = senderOf(channel);
+      const tokens = Array.from({ length: 130 }, () => emulator.newToken());
+      const values = Object.fromEntries(tokens.map((token, n) => [token, { code: String(n) }]));
+      const sent = pushesTo(tokens, messageWith({ expiresAt, vendor: vendor(values) }));
+      const before = emulator.account();
+      assert.deepEqual(new Set(kindsOf(await sender.send(sent, signal))), new Set(['accepted']));
+      const after = emulator.account();
+      assert.deepEqual([after.accepted - before.accepted, after.requests - before.requests], [130, 2]);
+      assert.ok(sent.every((push) => emulator.hasTaken(push)));
+      await sender.close(1_000);
+    }
+  });
+
+  test('a plain message of as many goes out ten at a time', async () => {
+    const sender = senderOf(openapi);
+    const before = emulator.account().requests;
+    assert.deepEqual(new Set(kindsOf(await sender.send(pushes(95), signal))), new Set(['accepted']));
+    assert.equal(emulator.account().requests - before, 10);
+    await sender.close(1_000);
+  });
+
+  test('whose values are not enough fails alone', async () => {
+    for (const channel of [rest, openapi]) {
+      const sender = senderOf(channel);
+      const tokens = Array.from({ length: 40 }, () => emulator.newToken());
+      const values = Object.fromEntries(tokens.map((token, n) => [token, n === 25 ? {} : { code: 'x' }]));
+      const sent = pushesTo(tokens, messageWith({ expiresAt, vendor: vendor(values as never) }));
+      const before = emulator.account();
+      const outcomes = await sender.send(sent, signal);
+      const expected = tokens.map((_, n) => (n === 25 ? 'rejected' : 'accepted'));
+      assert.deepEqual(kindsOf(outcomes), expected);
+      assert.equal(outcomes[25]?.kind === 'rejected' && outcomes[25].code, '3023');
+      const after = emulator.account();
+      assert.deepEqual([after.accepted - before.accepted, after.duplicates - before.duplicates], [39, 0]);
+      // The whole, its tens, and the singles of one ten.
+      assert.equal(after.requests - before.requests, 15);
+      await sender.close(1_000);
+    }
+  });
+
+  test('may lean on the values of all', async () => {
+    const sender = senderOf(openapi);
+    const tokens = [emulator.newToken(), emulator.newToken()];
+    const values = { [tokens[0] as string]: { code: '1' } };
+    const sent = pushesTo(tokens, messageWith({ expiresAt, vendor: vendor(values, '0') }));
+    assert.deepEqual(kindsOf(await sender.send(sent, signal)), ['accepted', 'accepted']);
+    await sender.close(1_000);
+  });
+
+  test('is refused with more targets than the vendor takes, of either kind', async () => {
+    const { settings, credential } = channelOf(openapi);
+    const own = Object.fromEntries([['t', { code: '1' }]]);
+    const cases: [number, OutgoingPush['message'], string][] = [
+      [100, messageWith({ expiresAt, vendor: vendor(own, '0') }), 'SUCCESS'],
+      [101, messageWith({ expiresAt, vendor: vendor(own, '0') }), 'SINGLE_PUSH_TARGET_TOO_MUCH'],
+      [10, messageWith({ expiresAt }), 'SUCCESS'],
+      [11, messageWith({ expiresAt }), 'SINGLE_PUSH_TARGET_TOO_MUCH'],
+    ];
+    for (const [count, message, expected] of cases) {
+      const tokens = Array.from({ length: count }, () => emulator.newToken());
+      const call = pushCall(pushesTo(tokens, message), settings, Date.now());
+      const request = await createStamp(settings, credential)(call, Date.now());
+      const { body } = await post({ path: '/', headers: { ...request.headers }, body: String(request.body) });
+      assert.equal((body.PushResult as { ResultMsg: string }).ResultMsg, expected, String(count));
     }
   });
 });
@@ -291,7 +420,8 @@ describe('receipts', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     emulator.setCallback('mpaas', `http://127.0.0.1:${port}/callback?app=1`);
-    emulator.setReceiptFaults({ badSignature: 1, reordered: 0.5, pretty: true, unpadded: true });
+    emulator.setFaults({ 'forged-receipt': 1 });
+    emulator.setReceiptManner({ pretty: true, unpadded: true });
     const sender = senderOf(rest);
     const tokens = [
       emulator.newToken(),
@@ -315,10 +445,40 @@ describe('receipts', () => {
     ]);
     assert.equal(verdicts.filter((verdict) => verdict === 'refused').length, 4);
     assert.equal(verdicts.filter((verdict) => verdict === 'receipts').length, 6);
+    const { receiptsSent, receiptsForged } = emulator.account();
+    assert.deepEqual([receiptsSent, receiptsForged, emulator.refusedForgeries()], [4, 4, 4]);
+    emulator.setFaults({});
+    emulator.setReceiptManner({});
     await sender.close(1_000);
     server.closeAllConnections();
     server.close();
   });
+});
+
+test('what is late when the emulator is closed is sent at once, or was never sent', async () => {
+  for (const receiptsAtClose of ['flush', 'drop'] as const) {
+    let came = 0;
+    const server = http.createServer((request, response) => {
+      came += 1;
+      request.resume();
+      response.writeHead(200).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const late = { receiptsAtClose, lateReceiptMs: 600_000 };
+    const closing = await startMpaasEmulator({ port: 0, authority, seed: 4, ...late });
+    closing.setCallback('mpaas', `http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    closing.setFaults({ 'late-receipt': 1, 'duplicate-receipt': 1 });
+    const sender = senderOf(closing.channels[0] as EmulatorChannel);
+    await sender.send(pushes(2), signal);
+    await sender.close(1_000);
+    assert.deepEqual([closing.account().receiptsSent, came], [4, 0]);
+    await closing.close();
+    const { receiptsSent, receiptsTaken } = closing.account();
+    const expected = receiptsAtClose === 'flush' ? 4 : 0;
+    assert.deepEqual([receiptsSent, receiptsTaken, came], [expected, expected, expected], receiptsAtClose);
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test('nothing was worth a warning', () => assert.deepEqual(warnings, []));

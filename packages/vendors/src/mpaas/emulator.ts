@@ -1,36 +1,30 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import https from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { AnswerPlan, seededRandom } from '../answer-plan.ts';
-import { issueServerCertificate } from '../authority.ts';
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { CallPlan, seededRandom } from '../answer-plan.ts';
 import type { Emulator, EmulatorOptions } from '../emulator.ts';
-import type { Dialect, Reply } from './emulator-answers.ts';
+import type { ReceiptOptions } from '../emulator-receipts.ts';
+import { type Reply, slowMs, startServer } from '../emulator-server.ts';
+import { EmulatorTally } from '../emulator-tally.ts';
+import type { Dialect } from './emulator-answers.ts';
 import { gatewayError, openApiDialect, restDialect } from './emulator-answers.ts';
-import type { App } from './emulator-apps.ts';
-import { createConsole } from './emulator-apps.ts';
+import { type App, broadcastDevices, createConsole } from './emulator-apps.ts';
 import { checkGatewayCall, checkRestSignature, NonceMemory } from './emulator-checks.ts';
 import type { EmulatedCall } from './emulator-fields.ts';
-import { checkFields, fromParams, fromRestBody } from './emulator-fields.ts';
-import type { ReceiptFaults } from './emulator-receipts.ts';
-import { ReceiptSender } from './emulator-receipts.ts';
+import { checkFields, fromParams, fromRestBody, isText, kindOfPush, refuse } from './emulator-fields.ts';
+import { Memory, operationReply } from './emulator-operations.ts';
+import { mpaasReceipts, type ReceiptManner } from './emulator-receipts.ts';
 
-export interface MpaasEmulatorOptions extends EmulatorOptions {
-  /** What `close` does with receipts that are due and not sent. Default `drop`. */
-  receiptsAtClose?: 'flush' | 'drop';
-}
+export interface MpaasEmulatorOptions extends EmulatorOptions, ReceiptOptions {}
 
 export interface MpaasEmulator extends Emulator {
-  /** Faults of the callback that `setFaults` has no word for. */
-  setReceiptFaults(faults: ReceiptFaults): void;
+  /** What of the callback `setFaults` has no word for. */
+  setReceiptManner(manner: ReceiptManner): void;
   /** The console's switch of the rest interface: off answers 3032. */
   setRestSwitch(channelName: string, on: boolean): void;
   /** Forged calls that the receiver did not answer 2xx. */
   refusedForgeries(): number;
 }
 
-const maxBodyBytes = 1_048_576;
-const slowMs = 500;
-const dayMs = 86_400_000;
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
 /**
@@ -38,39 +32,17 @@ const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
  * A target that begins with `ios-` is an iPhone; any other is Android on MPS's own channel.
  */
 export async function startMpaasEmulator(options: MpaasEmulatorOptions): Promise<MpaasEmulator> {
-  const host = options.host ?? '127.0.0.1';
   const now = options.now ?? Date.now;
   const random = seededRandom(options.seed);
-  const [tls, { apps, channelsAt }] = await Promise.all([
-    issueServerCertificate(options.authority, {
-      hosts: [...new Set([host, '127.0.0.1', 'localhost'])],
-      // Real time and not `now`: the client's TLS asks the real clock.
-      notBefore: new Date(Date.now() - dayMs),
-      notAfter: new Date(Date.now() + 365 * dayMs),
-    }),
-    createConsole(),
-  ]);
-  const plan = new AnswerPlan(random);
-  const receipts = new ReceiptSender(random, options.authority.certificate);
+  const { apps, channelsAt } = await createConsole(options.authority);
+  const plan = new CallPlan(random);
+  const tally = new EmulatorTally();
+  let manner: ReceiptManner = {};
+  const ca = options.authority.certificate;
+  const receipts = mpaasReceipts({ ...options, ca, plan, random }, () => manner);
   const nonces = new NonceMemory();
-  const takenKeys = new Set<string>();
-  const refused: Record<string, number> = {};
-  const delayed = new Set<NodeJS.Timeout>();
-  let requests = 0;
-  let duplicates = 0;
+  const memory = new Memory();
   let tokens = 0;
-
-  const server = https.createServer({ cert: tls.certificate, key: tls.privateKey }, (request, response) => {
-    readBody(request).then(
-      (body) => {
-        requests += 1;
-        write(response, replyTo(request, body));
-      },
-      // The client left, or sent more than anything sensible.
-      () => response.destroy(),
-    );
-  });
-  server.keepAliveTimeout = 60_000;
 
   function replyTo(request: IncomingMessage, body: Buffer): Reply {
     const [path, rawQuery = ''] = (request.url ?? '').split('?', 2) as [string, string?];
@@ -91,17 +63,28 @@ export async function startMpaasEmulator(options: MpaasEmulatorOptions): Promise
       secretOf: (id) => apps.find((app) => app.accessKeyId === id)?.accessKeySecret,
     });
     if ('code' in checked) {
-      count(checked.code, 1);
+      tally.refuse(checked.code);
       return gatewayError(checked.status, checked.code, checked.message);
     }
-    const owned = apps.filter((app) => app.accessKeyId === checked.accessKeyId);
-    return settle(fromParams(checked.action, checked.params), owned, openApiDialect);
+    const { action, params } = checked;
+    const [appId, workspaceId] = [params.get('AppId'), params.get('WorkspaceId')];
+    const refusedBy = (refusal: { code: string; name: string }) => {
+      tally.refuse(refusal.code);
+      return openApiDialect.refused(refusal.code, refusal.name);
+    };
+    if (!isText(appId) || !isText(workspaceId)) return refusedBy(refuse(3003));
+    const app = apps.find((known) => known.appId === appId && known.workspaceId === workspaceId);
+    if (app === undefined || app.accessKeyId !== checked.accessKeyId) return refusedBy(refuse(3007));
+    const reply = operationReply({ action, params, app, memory, isKnown });
+    if (reply !== undefined) return reply;
+    const kind = kindOfPush(action.toLowerCase()) as EmulatedCall['kind'];
+    return settle(fromParams(kind, params), app, openApiDialect);
   }
 
   function replyOfRest(segments: readonly string[], body: Buffer): Reply {
     const [, method, appId, workspaceId, signature] = segments as [string, string, string, string, string];
     const refuse = (code: string, name: string) => {
-      count(code, 1);
+      tally.refuse(code);
       return restDialect.refused(code, name);
     };
     const app = apps.find((known) => known.appId === appId && known.workspaceId === workspaceId);
@@ -115,41 +98,40 @@ export async function startMpaasEmulator(options: MpaasEmulatorOptions): Promise
       const isText = error instanceof SyntaxError;
       return isText ? refuse('3028', 'INVALID_PARAM') : refuse('3031', 'REQUEST_SHOULD_BE_UTF8');
     }
-    if (typeof fields !== 'object' || fields === null || !/^push(simple|template)$/.test(method)) {
+    const kind = kindOfPush(method);
+    if (typeof fields !== 'object' || fields === null || kind === undefined) {
       return refuse('3028', 'INVALID_PARAM');
     }
-    const call = fromRestBody(method, appId, workspaceId, fields as Record<string, unknown>);
-    return settle(call, [app], restDialect);
+    const call = fromRestBody(kind, appId, workspaceId, fields as Record<string, unknown>);
+    return settle(call, app, restDialect);
   }
 
   /** The same for both interfaces once the signature is good: the fields, then the planned answer. */
-  function settle(call: EmulatedCall, owned: readonly App[], dialect: Dialect): Reply {
-    const refusal = checkFields(call);
+  function settle(call: EmulatedCall, app: App, dialect: Dialect): Reply {
+    const refusal = checkFields(call, app.templates);
     if (refusal !== undefined) {
-      count(refusal.code, 1);
+      tally.refuse(refusal.code);
       return dialect.refused(refusal.code, refusal.name);
     }
-    const app = owned.find((known) => known.appId === call.appId && known.workspaceId === call.workspaceId);
-    if (app === undefined) {
-      count('3007', 1);
-      return dialect.refused('3007', 'APPID_WRONG');
-    }
-    const targets = Object.entries(call.targets as Record<string, string>);
-    const fate = plan.decide(targets.map(([target]) => target));
+    const isBroadcast = call.kind === 'broadcast';
+    // A broadcast names no token, so what is planned for the empty one is for it.
+    const targets = isBroadcast ? [''] : call.targets.map(({ target }) => target as string);
+    const fate = plan.decide(targets);
     const delayMs = (options.latencyMs ?? 0) + (fate.slow ? slowMs : 0);
     const refuse = (code: string, name: string) => {
-      count(code, targets.length);
+      tally.refuse(code, targets.length);
       return { ...dialect.refused(code, name), delayMs };
     };
+    const taskId = randomUUID().replaceAll('-', '');
     switch (fate.answer) {
       case 'accepted':
-        take(app, call, targets, fate.dropped);
-        return { ...dialect.taken(), delayMs };
+        take(app, call, taskId, fate.dropped);
+        return { ...dialect.taken(taskId), delayMs };
       case 'goaway':
-        take(app, call, targets, fate.dropped);
-        return { ...dialect.taken(), delayMs, last: true };
+        take(app, call, taskId, fate.dropped);
+        return { ...dialect.taken(taskId), delayMs, last: true };
       case 'reset':
-        take(app, call, targets, fate.dropped);
+        take(app, call, taskId, fate.dropped);
         return 'reset';
       case 'timeout':
         return 'silence';
@@ -160,75 +142,61 @@ export async function startMpaasEmulator(options: MpaasEmulatorOptions): Promise
       case 'token-dead':
         return refuse('8005', 'DEVICE_UNBIND');
       case 'throttled':
-        count('Throttling', targets.length);
+        tally.refuse('Throttling', targets.length);
         return { ...dialect.throttled(), delayMs };
       case 'unavailable':
-        count('unavailable', targets.length);
+        tally.refuse('unavailable', targets.length);
         return { ...dialect.unavailable(), delayMs };
       default:
         return fate.answer satisfies never;
     }
   }
 
-  function take(
-    app: App,
-    call: EmulatedCall,
-    targets: readonly (readonly [string, string])[],
-    dropped: ReadonlySet<string>,
-  ): void {
-    for (const [target, msgKey] of targets) {
-      if (takenKeys.has(msgKey)) duplicates += 1;
-      takenKeys.add(msgKey);
-      if (app.callbackUrl === undefined) continue;
-      const isIos = target.startsWith('ios-') || call.deliveryType === 2;
-      const failure = isIos ? (['2011', 'Unregistered'] as const) : (['80000004', 'AppUninstalled'] as const);
-      const [statusCode, statusDesc] = dropped.has(target) ? failure : (['2', 'Acked'] as const);
-      receipts.add(
-        app.callbackUrl,
-        app.callbackKey,
-        {
-          target,
-          msgKey,
-          osType: isIos ? 'ios' : 'android',
-          statusCode,
-          statusDesc,
-          success: !dropped.has(target),
-        },
-        plan.chance('duplicate-receipt'),
-      );
+  function take(app: App, call: EmulatedCall, taskId: string, dropped: ReadonlySet<string>): void {
+    const isBroadcast = call.kind === 'broadcast';
+    if (isBroadcast || call.kind === 'multiple') memory.made(app, taskId);
+    if (isBroadcast) {
+      const msgKey = call.msgKey as string;
+      // Counted as the push that it begins with.
+      tally.take(msgKey.replace(/\.broadcast$/, ''));
+      if (isForLater(app, call, taskId)) return;
+      for (const device of broadcastDevices) report(app, call, device, msgKey, dropped.has(''));
+      return;
+    }
+    for (const { target, msgKey } of call.targets as readonly { target: string; msgKey: string }[]) {
+      tally.take(msgKey);
+      if (call.kind !== 'multiple') memory.took(app, msgKey, target);
+      report(app, call, target, msgKey, dropped.has(target));
     }
   }
 
-  function count(code: string, pushes: number): void {
-    refused[code] = (refused[code] ?? 0) + pushes;
+  /** Whether `newToken` made it: its end is a number. */
+  function isKnown(token: string): boolean {
+    return token.length === 24 && Number.parseInt(token.slice(12), 36) <= tokens;
   }
 
-  function write(response: ServerResponse, reply: Reply): void {
-    if (reply === 'silence') return;
-    if (reply === 'reset') {
-      response.socket?.destroy();
-      return;
-    }
-    const send = () => {
-      const text = JSON.stringify(reply.body);
-      if (reply.last) response.setHeader('connection', 'close');
-      response.writeHead(reply.status, {
-        // The vendor's clock, which a sender may correct its own by.
-        date: new Date(now()).toUTCString(),
-        'content-type': 'application/json; charset=utf-8',
-        'content-length': Buffer.byteLength(text),
-      });
-      response.end(text);
-    };
-    if (!reply.delayMs) {
-      send();
-      return;
-    }
-    const timer = setTimeout(() => {
-      delayed.delete(timer);
-      send();
-    }, reply.delayMs);
-    delayed.add(timer);
+  /** Keeps a broadcast whose time has not come. */
+  function isForLater(app: App, call: EmulatedCall, taskId: string): boolean {
+    const strategy = (call.strategy ?? {}) as { fixedTime?: number; startTime?: number };
+    const pushTime = strategy.fixedTime ?? strategy.startTime;
+    if (!call.strategyType || pushTime === undefined) return false;
+    if (call.strategyType === 1 && pushTime <= now()) return false;
+    app.schedules.set(taskId, {
+      strategyType: call.strategyType as number,
+      deliveryType: call.deliveryType as number,
+      pushTime,
+      title: call.templateName as string,
+      madeAt: now(),
+    });
+    return true;
+  }
+
+  function report(app: App, call: EmulatedCall, target: string, msgKey: string, isLost: boolean): void {
+    const isIos = target.startsWith('ios-') || call.deliveryType === 2;
+    const failure = isIos ? (['2011', 'Unregistered'] as const) : (['80000004', 'AppUninstalled'] as const);
+    const [statusCode, statusDesc] = isLost ? failure : (['2', 'Acked'] as const);
+    const osType = isIos ? 'ios' : 'android';
+    receipts.add(app, { target, msgKey, osType, statusCode, statusDesc, success: !isLost });
   }
 
   function appNamed(channelName: string): App {
@@ -237,16 +205,16 @@ export async function startMpaasEmulator(options: MpaasEmulatorOptions): Promise
     return app;
   }
 
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, host, () => resolve());
+  const { host, port, authority } = options;
+  const server = await startServer({ host, port, authority, now }, (request, body) => {
+    tally.requests += 1;
+    return replyTo(request, body);
   });
-  const origin = `https://${host}:${(server.address() as AddressInfo).port}`;
 
   return {
     vendor: 'mpaas',
-    origin,
-    channels: channelsAt(origin, options.authority.certificate),
+    origin: server.origin,
+    channels: channelsAt(server.origin, ca),
     newToken() {
       tokens += 1;
       const noise = Array.from({ length: 12 }, () => alphabet[Math.floor(random() * alphabet.length)]).join(
@@ -259,40 +227,18 @@ export async function startMpaasEmulator(options: MpaasEmulatorOptions): Promise
     setCallback(channelName, url) {
       appNamed(channelName).callbackUrl = new URL(url);
     },
-    setReceiptFaults(faults) {
-      receipts.faults = { ...faults };
+    setReceiptManner(wanted) {
+      manner = { ...wanted };
     },
     setRestSwitch(channelName, on) {
       appNamed(channelName).restSwitch = on;
     },
     refusedForgeries: () => receipts.refusedForgeries,
-    account: () => ({
-      requests,
-      accepted: takenKeys.size,
-      duplicates,
-      refused: { ...refused },
-      receiptsSent: receipts.sent,
-      receiptsTaken: receipts.taken,
-    }),
+    account: () => tally.account(receipts),
     // The msgKey of a push is its id.
-    hasTaken: (push) => takenKeys.has(push.id),
+    hasTaken: (push) => tally.hasTaken(push.id),
     async close() {
-      for (const timer of delayed) clearTimeout(timer);
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await Promise.all([closed, receipts.close(options.receiptsAtClose === 'flush')]);
+      await Promise.all([server.close(), receipts.close()]);
     },
   };
-}
-
-/** @throws when the client leaves in the middle, or the body is too long */
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBodyBytes) throw new Error('body too long');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

@@ -12,12 +12,15 @@ export interface CodeRow {
    * so that a bad target does not condemn its neighbours.
    */
   perTarget?: true;
+  /** The same, where each target of the call has values of its own. */
+  perValues?: true;
   /** Known only from a gap in the list; a person should look. */
   alert?: true;
 }
 
 const rejected = (name: string): CodeRow => ({ kind: 'rejected', name });
 const rejectedTarget = (name: string): CodeRow => ({ kind: 'rejected', name, perTarget: true });
+const rejectedValues = (name: string): CodeRow => ({ kind: 'rejected', name, perValues: true });
 const dead = (name: string): CodeRow => ({ kind: 'token-dead', name, perTarget: true });
 const misconfigured = (name: string): CodeRow => ({ kind: 'misconfigured', name });
 
@@ -51,8 +54,8 @@ const resultCodes = new Map<string, CodeRow>([
   ['3020', rejected('EXPIREDSECONDS_WRONG')],
   ['3021', rejectedTarget('TOKEN_OR_USERID_NULL')],
   ['3022', rejected('TEMPLATE_NOT_EXIST')],
-  ['3023', rejected('TEMPLATEKV_NOT_ENOUGH')],
-  ['3024', rejected('PAYLOAD_NOT_ENOUGH')],
+  ['3023', rejectedValues('TEMPLATEKV_NOT_ENOUGH')],
+  ['3024', rejectedValues('PAYLOAD_NOT_ENOUGH')],
   ['3025', rejected('NEED_TEMPLATE')],
   ['3026', rejected('EXPIREDTIME_TOO_LONG')],
   ['3027', rejected('NEED_TENANTID')],
@@ -63,18 +66,18 @@ const resultCodes = new Map<string, CodeRow>([
   ['3032', misconfigured('REST_API_SWITCH_NOT_OPEN')],
   ['3033', misconfigured('UNKNOWN_REST_SIGN_TYPE')],
   ['3035', rejected('EXTEND_PARAM_TO_MUCH')],
-  // 3036 to 3042 and 8008 to 8010: what they mean is listed, the exact names are ours.
-  ['3036', rejected('TEMPLATE_NAME_EXISTS')],
+  // 3037 to 3042 and 8008 to 8010: what they mean is listed, the exact names are ours.
+  ['3036', rejected('TEMPLATE_ALREADY_EXIST')],
   ['3037', rejected('TEMPLATE_NAME_NULL')],
   ['3038', rejected('TEMPLATE_NAME_INVALID')],
   ['3039', rejected('TEMPLATE_CONTENT_INVALID')],
   ['3040', rejected('TEMPLATE_TITLE_INVALID')],
   ['3041', rejected('TEMPLATE_DESCRIPTION_INVALID')],
   ['3042', rejected('TEMPLATE_URI_INVALID')],
-  ['3043', rejected('SINGLE_PUSH_CONTENT_TOO_LONG')],
-  ['3044', rejected('INVALID_EXTEND_PARAM')],
-  ['3049', rejected('MULTIPLE_INNER_EXTEND_PARAM_TO_MUCH')],
-  ['3050', rejected('MSG_PAYLOAD_TOO_LONG')],
+  ['3043', rejectedValues('SINGLE_PUSH_CONTENT_TOO_LONG')],
+  ['3044', rejectedValues('INVALID_EXTEND_PARAM')],
+  ['3049', rejectedValues('MULTIPLE_INNER_EXTEND_PARAM_TO_MUCH')],
+  ['3050', rejectedValues('MSG_PAYLOAD_TOO_LONG')],
   // 2018, about one target. "Off" and "offline" are not "dead": those tokens stay.
   ['8000', dead('NOT_PUSH_DEVICE')],
   ['8001', dead('NOT_PUSH_USER')],
@@ -87,6 +90,11 @@ const resultCodes = new Map<string, CodeRow>([
   ['8008', rejectedTarget('UNPASS_8008')],
   ['8009', rejectedTarget('UNPASS_8009')],
   ['8010', rejectedTarget('UNPASS_8010')],
+  // Of the calls about templates and devices (help.aliyun.com 2882067).
+  ['8011', { kind: 'throttled', name: 'FLOW_CONTROL_ERROR' }],
+  ['8012', misconfigured('INVALID_INSTANCE_ID')],
+  ['8013', misconfigured('INVALID_TENANT_ID')],
+  ['8014', misconfigured('ACCOUNT_NO_PERMISSION')],
   ['9000', { kind: 'unavailable', name: 'SYSTEM_ERROR' }],
 ]);
 

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { formatPushId, newId, pushIdentity } from '@pushmill/core';
-import type { OutgoingMessage, OutgoingPush } from '../vendor.ts';
-import type { MpaasCredential } from './credential.ts';
+import type { EmulatorChannel } from '../emulator.ts';
+import { openSender as openAny, type SenderChoice } from '../fixtures.ts';
+import type { Sender } from '../vendor.ts';
+import { createSender } from './client.ts';
+import { type MpaasCredential, prepareCredential } from './credential.ts';
 import type { MpaasSettings } from './settings.ts';
 
 /*
@@ -90,21 +92,7 @@ export function channelWith(
   };
 }
 
-export function messageWith(changes: Partial<OutgoingMessage> = {}): OutgoingMessage {
-  return {
-    id: newId(),
-    createdAt: 0,
-    expiresAt: 600_000,
-    notification: { title: 'Parcel', body: 'It is at the door.' },
-    class: 'transactional',
-    priority: 'high',
-    ...changes,
-  };
-}
-
-export function pushesTo(tokens: readonly string[], message: OutgoingMessage): OutgoingPush[] {
-  return tokens.map((token, n) => {
-    const ref = { messageId: message.id, n };
-    return { id: formatPushId(ref), identity: pushIdentity(ref), token, message };
-  });
+/** A sender for a channel of the emulator. */
+export function openSender(offered: EmulatorChannel, choice: SenderChoice<MpaasSettings> = {}): Sender {
+  return openAny({ prepareCredential, createSender }, offered, choice);
 }

@@ -1,7 +1,9 @@
 import { type Static, Type } from 'typebox';
 
 const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
+/** Names and values: of a template, of extended parameters, of pictures by maker. */
 const texts = Type.Record(Type.String({ minLength: 1, maxLength: 128 }), Type.String({ maxLength: 1_024 }));
+
 const category = Type.Integer({ minimum: 1, maximum: 99 });
 
 /** `vendor.mpaas` of a message, after the vendor's own fields. */
@@ -17,9 +19,21 @@ export const overridesSchema = Type.Object(
     ),
     taskName: Type.Optional(text(100)),
     templateName: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, pattern: '^[^,]+$', description: 'Sends by template' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        pattern: '^[^,]+$',
+        description: 'A template of the console; sends by template',
+      }),
     ),
     templateKeyValue: Type.Optional(texts),
+    templateValuesByTarget: Type.Optional(
+      Type.Record(text(512), texts, {
+        maxProperties: 1_000,
+        description:
+          'Values of its own for a target, over those of templateKeyValue; sends as a batch (PushMultiple)',
+      }),
+    ),
     uri: Type.Optional(text(1_024)),
     pushAction: Type.Optional(
       Type.Union([Type.Literal('web'), Type.Literal('intent')], {

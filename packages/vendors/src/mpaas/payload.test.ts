@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { MessageContent } from '@pushmill/core';
-import { messageWith, pushesTo, settingsWith, vectors } from './fixtures.ts';
-import { checkMessage, expiredSeconds, openApiCall, restCall } from './payload.ts';
+import { messageWith, pushesTo } from '../fixtures.ts';
+import { checkMessage } from './check.ts';
+import { settingsWith, vectors } from './fixtures.ts';
+import { expiredSeconds, openApiCall, planOf, restCall } from './payload.ts';
 
 const settings = settingsWith();
 const rest = settingsWith({ interface: 'rest' });
@@ -112,6 +114,102 @@ test('a push by template, with every override that it has', () => {
     taskName: restMessage.id,
     templateName: 'code',
     templatekv: { code: '1' },
+  });
+});
+
+describe('a batch with values of their own', () => {
+  const mpaas = {
+    templateName: 'code',
+    templateKeyValue: { code: '0', shop: 'Corner' },
+    templateValuesByTarget: { 't-1': { code: '1' }, ['__proto__']: { code: '2' } },
+  };
+  // As JSON.parse makes it: an own key, whatever its name.
+  const own = JSON.parse('{"t-1": {"code": "1"}, "__proto__": {"code": "2"}}');
+  const vendor = { mpaas: { ...mpaas, templateValuesByTarget: own } };
+  const message = messageWith({ notification: null, data: { a: '1' }, vendor });
+  const pushes = pushesTo(['t-1', 't-2', '__proto__', 'constructor'], message);
+
+  test('goes to the OpenAPI as a list', () => {
+    const { action, params } = openApiCall(pushes, settings, 0);
+    assert.equal(action, 'PushMultiple');
+    assert.deepEqual(params, {
+      AppId: 'ONEX570DA89211721',
+      WorkspaceId: 'test',
+      TaskName: message.id,
+      TemplateName: 'code',
+      DeliveryType: '1',
+      'TargetMsg.1.Target': 't-1',
+      'TargetMsg.1.MsgKey': `${message.id}.0`,
+      'TargetMsg.1.TemplateKeyValue': '{"code":"1","shop":"Corner"}',
+      'TargetMsg.2.Target': 't-2',
+      'TargetMsg.2.MsgKey': `${message.id}.1`,
+      'TargetMsg.2.TemplateKeyValue': '{"code":"0","shop":"Corner"}',
+      'TargetMsg.3.Target': '__proto__',
+      'TargetMsg.3.MsgKey': `${message.id}.2`,
+      'TargetMsg.3.TemplateKeyValue': '{"code":"2","shop":"Corner"}',
+      'TargetMsg.4.Target': 'constructor',
+      'TargetMsg.4.MsgKey': `${message.id}.3`,
+      'TargetMsg.4.TemplateKeyValue': '{"code":"0","shop":"Corner"}',
+      ExpiredSeconds: '600',
+      Silent: '0',
+      Classification: '1',
+      ExtendedParams: '{"a":"1"}',
+    });
+  });
+
+  test('goes to the rest interface as a map', () => {
+    const { method, body } = restCall(pushes.slice(0, 3), rest, 0);
+    assert.equal(method, 'pushmultiple');
+    const common = { code: '0', shop: 'Corner' };
+    assert.equal(
+      body.toString(),
+      JSON.stringify({
+        deliveryType: 1,
+        expiredSeconds: 600,
+        extended_params: { a: '1' },
+        silent: 0,
+        target_msginfo: Object.fromEntries([
+          ['t-1', { msgkey: `${message.id}.0`, templatekv: { ...common, code: '1' } }],
+          ['t-2', { msgkey: `${message.id}.1`, templatekv: common }],
+          ['__proto__', { msgkey: `${message.id}.2`, templatekv: { ...common, code: '2' } }],
+        ]),
+        taskName: message.id,
+        templateName: 'code',
+      }),
+    );
+  });
+
+  test('may have more targets than another', () => {
+    const [push] = pushes as [(typeof pushes)[0]];
+    assert.deepEqual(planOf(push, settings), { ownValues: true, maxTargets: 100 });
+    const plain = pushesTo(['t'], messageWith())[0] as typeof push;
+    assert.deepEqual(planOf(plain, settings), { ownValues: false, maxTargets: 10 });
+  });
+
+  test('is checked value by value, and no problem names a target', () => {
+    const problemsOf = (changes: Record<string, unknown>, of = settings) =>
+      checkMessage(messageWith({ vendor: { mpaas: { ...mpaas, ...changes } } }), of);
+    assert.deepEqual(problemsOf({}), []);
+    const pointer = '/vendor/mpaas/templateValuesByTarget';
+    const many = Object.fromEntries(Array.from({ length: 1_001 }, (_, n) => [`t-${n}`, {}]));
+    const cases: [string, Record<string, unknown>, typeof settings?][] = [
+      ['invalid', { templateValuesByTarget: many }],
+      ['invalid', { templateValuesByTarget: { t: { code: 1 } } }],
+      ['excluded', { templateName: undefined }],
+      ['excluded', { deliveryType: 5, activityEvent: 'end', activityContentState: {} }],
+      ['wrong-token-form', { templateValuesByTarget: { 'secret token': {} } }],
+      ['wrong-token-form', { deliveryType: 2 }],
+      [
+        'too-large',
+        { templateValuesByTarget: { 'secret-token': { code: 'x'.repeat(1_000), b: 'x'.repeat(1_000) } } },
+      ],
+    ];
+    for (const [code, changes, of] of cases) {
+      const problems = problemsOf(changes, of);
+      const found = problems.some((problem) => problem.code === code && problem.pointer.startsWith(pointer));
+      assert.ok(found, `${code}: ${JSON.stringify(problems)}`);
+      if (code !== 'invalid') assert.ok(!JSON.stringify(problems).includes('secret'));
+    }
   });
 });
 

@@ -231,6 +231,72 @@ describe('a proven call', () => {
     assert.equal(receiptOf(signed({ ...base, statusCode: 3 })).state, 'clicked');
   });
 
+  test('reads every code of the page, as it reports a failure and as it does not', () => {
+    // Written down a second time: system, codes, what they make of a push that failed, whether the token is dead.
+    const page = `
+any -1 - -
+any 0 - -
+any 1 - -
+any 2 - -
+any 3 clicked -
+any 99999999 - -
+any 9999999 - -
+any 1000 dropped -
+ios 2001,2002,2003,2004,2005,2006,2007,2008 dropped -
+ios 2009 dropped checked
+ios 2010,2011 dropped dead
+ios 2012,2013,2014,2015,2016,2017,2018,2019,2020,2021,2022,2023,2024,2025 dropped -
+ios 2026,2027,2028,2029,2030,2031 dropped -
+android 100,101,102,106,107,109,110,111 dropped -
+android 80000003,80000005 dropped -
+android 80000004,80000006 dropped dead
+harmony 80000004,2011 dropped -
+`;
+    for (const line of page.trim().split('\n')) {
+      const [system, codes, state, dead] = line.split(' ') as [string, string, string, string];
+      for (const osType of system === 'any' ? ['ios', 'android', 'harmony'] : [system]) {
+        for (const code of codes.split(',')) {
+          for (const iosEnvironmentChecked of [false, true]) {
+            const of = { iosEnvironmentChecked };
+            const receipt = receiptOf(signed(failing(osType, code), of));
+            const isDead = dead === 'dead' || (dead === 'checked' && iosEnvironmentChecked);
+            assert.deepEqual(
+              [receipt.state ?? '-', receipt.tokenDead, receipt.code],
+              [state, isDead, code],
+              `${osType} ${code}`,
+            );
+            const succeeded = receiptOf(signed({ ...failing(osType, code), pushSuccess: true }, of));
+            const good = code === '2' ? 'accepted' : code === '3' ? 'clicked' : undefined;
+            // A code that nobody lists for the system is taken by its flag alone.
+            const expected = osType === 'harmony' && system !== 'any' ? 'accepted' : good;
+            assert.deepEqual([succeeded.state, succeeded.tokenDead], [expected, false], `${osType} ${code}`);
+          }
+        }
+      }
+    }
+  });
+
+  test('about a broadcast is one device’s word: it is kept, and moves nothing', () => {
+    const body = { ...base, msgId: `${id}.broadcast`, targetId: 'device-1', ...on('android', 'device-1') };
+    const of = { ownChannelDelivery: true };
+    const first = receiptOf(signed(body, of));
+    assert.deepEqual(
+      [first.pushId, first.token, first.state, first.tokenDead, first.code, first.detail],
+      [id, undefined, undefined, false, '2', 'Acked'],
+    );
+    const gone = { ...failing('android', '80000004'), msgId: `${id}.broadcast`, targetId: 'device-1' };
+    assert.deepEqual(
+      [receiptOf(signed(gone, of)).state, receiptOf(signed(gone, of)).tokenDead],
+      [undefined, false],
+    );
+    const second = receiptOf(signed({ ...body, targetId: 'device-2', ...on('android', 'device-2') }, of));
+    assert.notEqual(first.dedupKey, second.dedupKey);
+    assert.equal(first.dedupKey, receiptOf(signed(body, of)).dedupKey);
+    for (const msgId of [`${id}.broadcast.broadcast`, '.broadcast', `x${id}.broadcast`, `${id}.Broadcast`]) {
+      assert.equal(receiptOf(signed({ ...body, msgId }, of)).pushId, undefined, msgId);
+    }
+  });
+
   test('condemns a token for exactly these codes', () => {
     const dead = (osType: string, code: string) => {
       const receipt = receiptOf(signed(failing(osType, code)));

@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { createHash, createPublicKey, verify } from 'node:crypto';
-import { parsePushId } from '@pushmill/core';
 import type { CallbackRequest, CallbackVerdict, OpenChannel, VendorReceipt } from '../vendor.ts';
 import type { MpaasCredential } from './credential.ts';
+import { parseMsgKey } from './msg-key.ts';
 import type { MpaasSettings } from './settings.ts';
 import { findStatus } from './status.ts';
 
@@ -148,15 +148,18 @@ function toReceipt(fields: Fields, settings: MpaasSettings): VendorReceipt {
   const row = findStatus(fields.osType, fields.code);
   const condemned =
     row?.tokenDead === true || (row?.deadIfEnvironmentChecked === true && settings.iosEnvironmentChecked);
+  const sent = parseMsgKey(fields.msgId);
+  const said = { code: fields.code, detail: fields.description.slice(0, 200), dedupKey: dedupKey(fields) };
+  if (sent?.isBroadcast) {
+    // One device's word: it is kept, and says nothing of the push, which is to all of them and names no token.
+    return { ...said, pushId: sent.pushId, token: undefined, state: undefined, tokenDead: false };
+  }
   return {
-    // Messages sent from the vendor's console have ids of another form and belong to no push of ours.
-    pushId: parsePushId(fields.msgId) === undefined ? undefined : fields.msgId,
+    ...said,
+    pushId: sent?.pushId,
     token: fields.targetId,
     state: stateOf(fields, row?.meaning, settings),
-    code: fields.code,
-    detail: fields.description.slice(0, 200),
     tokenDead: condemned && fields.succeeded !== true && isAboutTarget(fields, settings),
-    dedupKey: dedupKey(fields),
   };
 }
 

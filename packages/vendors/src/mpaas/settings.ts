@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { addressFields, limitFields } from '../connection.ts';
 
 const idPart = { minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' };
 
@@ -14,13 +15,7 @@ export const settingsSchema = Type.Object(
       default: 'openapi',
       description: 'openapi: Alibaba Cloud gateway with an AccessKey. rest: direct interface with an RSA key',
     }),
-    host: Type.Optional(
-      Type.String({
-        pattern: '^https://[^/?#@\\s]+$',
-        description: 'Origin in place of the public one, e.g. of a private-cloud installation',
-      }),
-    ),
-    ca: Type.Optional(Type.String({ description: 'PEM; replaces the public CA set' })),
+    ...addressFields('the public one, e.g. of a private-cloud installation'),
     tenantId: Type.Optional(Type.String({ ...idPart, description: 'Only for multi-tenant installations' })),
     pathPrefix: Type.String({
       default: 'push',
@@ -72,9 +67,7 @@ export const settingsSchema = Type.Object(
     maxBodyChars: Type.Optional(
       Type.Integer({ minimum: 1, description: 'E.g. 128 where Xiaomi must not fail' }),
     ),
-    requestTimeoutMs: Type.Integer({ default: 10_000, minimum: 20, maximum: 120_000 }),
-    maxConnections: Type.Integer({ default: 32, minimum: 1, maximum: 256 }),
-    emulator: Type.Boolean({ default: false, description: 'The channel talks to an emulator' }),
+    ...limitFields,
     openapi: Type.Object(
       {
         signature: Type.Union([Type.Literal('acs3'), Type.Literal('rpc-v1')], { default: 'acs3' }),

@@ -1,31 +1,42 @@
 import type { Outcome } from '@pushmill/core';
-import type { PoolError, PoolResponse } from '@pushmill/http2';
+import type { PoolResponse } from '@pushmill/http2';
+import {
+  isTooLong,
+  type JsonObject,
+  parseObject,
+  retryAfter,
+  serverTime,
+  soften,
+} from '../answer-reading.ts';
+import type { Stamped } from '../vendor-clock.ts';
 import { type CodeRow, codes, statusRows, targetMissing } from './errors.ts';
 
 /** What an answer says about a whole call. */
-export interface Verdict {
-  outcome: Outcome;
+export interface Verdict extends Stamped {
   /** The fault is one target's, unnamed: ask one by one. */
   perTarget: boolean;
   /** Of an accepted call: the tokens it left out because they are dead, lower case. */
   invalid: ReadonlySet<string>;
-  /** Authentication failed: worth one more try, stamped with the vendor's clock where it told it. */
-  restamp?: { serverTime: number | undefined };
   warning: string | undefined;
+  /** The answer itself, for calls that ask something; ids of pushes are texts, however they came. */
+  fields: Fields;
 }
+
+export type Fields = Readonly<JsonObject>;
 
 interface Said {
   code: string | undefined;
   words: string;
-  pushId: string | undefined;
+  pushIds: readonly string[];
   invalid: readonly string[];
+  fields: Fields;
 }
 
 /**
- * Reads the answer of `/v3/push/app`.
+ * Reads the answer of any call.
  * @param hidden   texts that must not come back in a detail: tokens and secrets
  * @param missingIsDead  what 10010005 says of a token (settings)
- * @see  cloud.tencent.com 548/39064; older calls and SDKs spell `retCode` and `errMsg`
+ * @see  cloud.tencent.com 548/39064; uploads, queries and statistics spell `retCode` and `errMsg`
  */
 export function readAnswer(
   response: PoolResponse,
@@ -33,7 +44,7 @@ export function readAnswer(
   missingIsDead: boolean,
 ): Verdict {
   const said = readBody(response);
-  const verdict = { perTarget: false, invalid: none, warning: undefined };
+  const verdict = { perTarget: false, invalid: none, warning: undefined, fields: said.fields };
   // The SDKs look into the body at 200 only: a success under another status is somebody else's.
   if (said.code === undefined || (said.code === '0' && response.status !== 200)) {
     const code = `http-${response.status}`;
@@ -54,8 +65,9 @@ export function readAnswer(
     return { ...verdict, outcome, warning: 'tpns answered with a code that has no row' };
   }
   if (row.kind === 'accepted') {
+    const [vendorMessageId] = said.pushIds;
     const outcome: Outcome =
-      said.pushId === undefined ? { kind: 'accepted' } : { kind: 'accepted', vendorMessageId: said.pushId };
+      vendorMessageId === undefined ? { kind: 'accepted' } : { kind: 'accepted', vendorMessageId };
     return { ...verdict, outcome, invalid: new Set(said.invalid.map((token) => token.toLowerCase())) };
   }
   const isDoubtful = said.code === targetMissing && !missingIsDead;
@@ -67,7 +79,7 @@ export function readAnswer(
   };
 }
 
-const none: ReadonlySet<string> = new Set();
+export const none: ReadonlySet<string> = new Set();
 
 /** The token of an accepted call that `invalid_targe_list` named. */
 export const invalidTarget: Outcome = {
@@ -89,7 +101,7 @@ function judge(
     case 'restamp':
       return {
         outcome: { kind: 'misconfigured', code, detail },
-        restamp: { serverTime: timeOf(response.headers.date) },
+        restamp: { serverTime: serverTime(response) },
       };
     case 'accepted':
       return { outcome: { kind: 'accepted' } };
@@ -98,7 +110,15 @@ function judge(
     case 'misconfigured':
       return { outcome: { kind: row.kind, code, detail } };
     case 'throttled':
-      return { outcome: { kind: 'throttled', code, detail, scope: 'channel', ...retryAfter(response) } };
+      return {
+        outcome: {
+          kind: 'throttled',
+          code,
+          detail,
+          scope: 'channel',
+          ...retryAfter(response, row.atLeastMs),
+        },
+      };
     case 'unavailable':
       return {
         outcome: { kind: 'unavailable', code, detail, mayHaveArrived: false, ...retryAfter(response) },
@@ -125,27 +145,26 @@ function unreadable(code: string, response: PoolResponse): Pick<Verdict, 'outcom
 }
 
 function readBody(response: PoolResponse): Said {
-  const text = response.body.toString('utf8');
-  const body = parseObject(text);
-  if (body === undefined) return { code: undefined, words: '', pushId: undefined, invalid: [] };
-  const words = body.err_msg ?? body.errMsg;
+  const fields = parseObject(response.body.toString('utf8'), isKeptAsText) ?? {};
+  const words = fields.err_msg ?? fields.errMsg;
+  const pushIds = Array.isArray(fields.push_id) ? fields.push_id : [fields.push_id];
   return {
-    code: codeOf(body.ret_code ?? body.retCode),
+    code: codeOf(fields.ret_code ?? fields.retCode),
     words: typeof words === 'string' ? words : '',
-    pushId: pushIdOf(body.push_id, text),
-    invalid: textsOf(body.invalid_targe_list).concat(textsOf(body.invalid_target_list)),
+    pushIds: textsOf(pushIds)
+      .filter((id) => id !== '')
+      .map((id) => id.slice(0, 128)),
+    invalid: textsOf(fields.invalid_targe_list).concat(textsOf(fields.invalid_target_list)),
+    fields,
   };
 }
 
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
+/**
+ * The pages say of a push id that it is a text, or a number. It is a long decimal that no double holds, so its
+ * digits are taken from the answer; likewise those of any other number too long to be counted with.
+ */
+function isKeptAsText(key: string, value: number): boolean {
+  return key === 'push_id' || key === 'pushId' || isTooLong(value);
 }
 
 function codeOf(value: unknown): string | undefined {
@@ -153,40 +172,6 @@ function codeOf(value: unknown): string | undefined {
   return typeof value === 'string' && /^-?\d{1,18}$/.test(value) ? value : undefined;
 }
 
-/** A long decimal text. Were it ever a bare number, its digits are in the text of the answer, not in a double. */
-function pushIdOf(value: unknown, text: string): string | undefined {
-  if (typeof value === 'string') return value === '' ? undefined : value.slice(0, 128);
-  if (Array.isArray(value)) return pushIdOf(value[0], text);
-  return typeof value === 'number' ? /"push_id"\s*:\s*(\d{1,128})/.exec(text)?.[1] : undefined;
-}
-
 function textsOf(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
-}
-
-/** The vendor's words, fit for a log: one line, no token, no secret. */
-export function soften(words: string, hidden: readonly string[]): string {
-  let text = words;
-  for (const secret of hidden) text = text.replaceAll(secret, '[hidden]');
-  return text.replace(/\s+/g, ' ').trim().slice(0, 200);
-}
-
-function retryAfter(response: PoolResponse): { retryAfterMs?: number } {
-  const header = response.headers['retry-after'];
-  return header !== undefined && /^\d{1,6}$/.test(header) ? { retryAfterMs: Number(header) * 1000 } : {};
-}
-
-function timeOf(header: string | undefined): number | undefined {
-  const time = header === undefined ? Number.NaN : Date.parse(header);
-  return Number.isNaN(time) ? undefined : time;
-}
-
-/** A call that got no answer. */
-export function fromPoolError(error: PoolError): Outcome {
-  return {
-    kind: 'unavailable',
-    code: error.kind,
-    detail: error.detail.slice(0, 200),
-    mayHaveArrived: error.mayHaveArrived,
-  };
 }

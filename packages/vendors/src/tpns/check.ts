@@ -1,5 +1,5 @@
 import type { FieldProblem, MessageContent } from '@pushmill/core';
-import { Value } from 'typebox/value';
+import { overridesProblems } from '../schema-problems.ts';
 import { overridesSchema } from './overrides.ts';
 import { draft, hasNotification, overridesOf } from './payload.ts';
 import type { TpnsSettings } from './settings.ts';
@@ -12,14 +12,8 @@ type Refuse = (pointer: string, code: string, detail: string) => unknown;
  * @see      cloud.tencent.com 548/39064 "推送 API"
  */
 export function checkMessage(content: MessageContent, settings: TpnsSettings): FieldProblem[] {
-  const given = content.vendor?.tpns;
-  if (given !== undefined && !Value.Check(overridesSchema, given)) {
-    return Value.Errors(overridesSchema, given).map((problem) => ({
-      pointer: `/vendor/tpns${problem.instancePath}`,
-      code: 'invalid',
-      detail: `${problem.message}.`,
-    }));
-  }
+  const misshapen = overridesProblems(overridesSchema, content, 'tpns');
+  if (misshapen.length > 0) return misshapen;
   const problems: FieldProblem[] = [];
   const refuse: Refuse = (pointer, code, detail) => problems.push({ pointer, code, detail });
   const { messageType, message } = draft(content, settings);

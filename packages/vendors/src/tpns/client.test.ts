@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Outcome } from '@pushmill/core';
 import { createAuthority } from '../authority.ts';
-import type { Authority, EmulatorChannel } from '../emulator.ts';
-import type { OutgoingPush, Sender } from '../vendor.ts';
-import { createSender } from './client.ts';
-import { prepareCredential } from './credential.ts';
+import type { Authority } from '../emulator.ts';
+import { messageWith, pushesTo } from '../fixtures.ts';
+import type { OutgoingPush } from '../vendor.ts';
+import { type Bench, type BenchOptions, kindsOf, openBench } from './bench.ts';
 import { startTpnsEmulator, type TpnsEmulator, type TpnsEmulatorOptions } from './emulator.ts';
-import { messageWith, pushesTo } from './fixtures.ts';
-import type { TpnsSettings } from './settings.ts';
 
 let authority: Authority;
 let emulator: TpnsEmulator;
@@ -19,52 +16,21 @@ before(async () => {
 });
 after(() => emulator.close());
 
-interface Warning {
-  fields: Record<string, unknown>;
-  message: string;
-}
-
-interface Bench {
-  of: TpnsEmulator;
-  sender: Sender;
-  warnings: Warning[];
-  requests: () => number;
-}
-
 const signal = new AbortController().signal;
-const kindsOf = (outcomes: readonly Outcome[]) => outcomes.map((outcome) => outcome.kind);
 
 /** A sender for one test, against the common emulator or one of its own. */
 async function withSender(
-  about: {
-    settings?: Partial<TpnsSettings>;
-    secretKey?: string;
-    now?: () => number;
-    emulator?: Partial<TpnsEmulatorOptions>;
-  },
+  about: BenchOptions & { emulator?: Partial<TpnsEmulatorOptions> },
   run: (bench: Bench) => Promise<void>,
 ): Promise<void> {
   const of = about.emulator
     ? await startTpnsEmulator({ port: 0, authority, seed: 3, ...about.emulator })
     : emulator;
-  const offered = of.channels[0] as EmulatorChannel;
-  const settings = { ...offered.settings, ...about.settings } as unknown as TpnsSettings;
-  const handedIn = about.secretKey === undefined ? offered.credential : { secretKey: about.secretKey };
-  const { credential } = prepareCredential(handedIn, settings);
-  const warnings: Warning[] = [];
-  const sender = createSender(
-    { id: 'channel-1', settings, credential },
-    {
-      now: about.now ?? Date.now,
-      shared: { getOrMake: (_key, _ttl, make) => make(), forget: async () => {} },
-      warn: (fields, message) => warnings.push({ fields, message }),
-    },
-  );
-  const start = of.account().requests;
+  const bench = openBench(of, about);
   try {
-    await run({ of, sender, warnings, requests: () => of.account().requests - start });
+    await run(bench);
   } finally {
-    await sender.close(1_000);
+    await bench.sender.close(1_000);
     if (of !== emulator) await of.close();
   }
 }
@@ -100,7 +66,7 @@ describe('a refused signature', () => {
     });
 
     test(`is the secret’s fault when the vendor’s time is refused too (HTTP ${refusalStatus})`, async () => {
-      const emulatorOptions = { emulator: { refusalStatus }, secretKey: anotherSecret };
+      const emulatorOptions = { emulator: { refusalStatus }, credential: { secretKey: anotherSecret } };
       await withSender(emulatorOptions, async ({ of, sender, warnings, requests }) => {
         const [outcome] = await sender.send(pushes(1, of), signal);
         assert.equal(requests(), 2);
@@ -115,7 +81,7 @@ describe('a refused signature', () => {
 
   test('of a machine with both faults is the secret’s', async () => {
     await withSender(
-      { now: () => Date.now() + 7_200_000, secretKey: anotherSecret },
+      { now: () => Date.now() + 7_200_000, credential: { secretKey: anotherSecret } },
       async ({ sender, warnings }) => {
         assert.deepEqual(kindsOf(await sender.send(pushes(3), signal)), Array(3).fill('misconfigured'));
         assert.deepEqual(warnings, []);
@@ -142,10 +108,13 @@ describe('a refused signature', () => {
       assert.deepEqual(kindsOf(await sender.send(pushes(2), signal)), ['accepted', 'accepted']);
       assert.equal(requests(), 1);
     });
-    await withSender({ settings: basic, secretKey: anotherSecret }, async ({ sender, requests }) => {
-      assert.deepEqual(kindsOf(await sender.send(pushes(1), signal)), ['misconfigured']);
-      assert.equal(requests(), 1);
-    });
+    await withSender(
+      { settings: basic, credential: { secretKey: anotherSecret } },
+      async ({ sender, requests }) => {
+        assert.deepEqual(kindsOf(await sender.send(pushes(1), signal)), ['misconfigured']);
+        assert.equal(requests(), 1);
+      },
+    );
   });
 
   test('of an app that lives elsewhere is about the access point, and final', async () => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { CredentialError } from '@pushmill/core';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { wrongField } from '../schema-problems.ts';
 import type { PreparedCredential } from '../vendor.ts';
 import type { TpnsSettings } from './settings.ts';
 
@@ -30,13 +31,10 @@ export function prepareCredential(
   settings: TpnsSettings,
 ): PreparedCredential<TpnsCredential> {
   if (!Value.Check(credentialSchema, input)) {
-    const field = Value.Errors(credentialSchema, input).find(
-      (problem) => problem.instancePath !== '',
-    )?.instancePath;
     throw new CredentialError(
       'credential-shape',
       'A TPNS credential is an object with one text, the secretKey that the console shows beside the Access ID.',
-      `/credential${field ?? ''}`,
+      wrongField(credentialSchema, input),
     );
   }
   const secretKey = input.secretKey.trim();

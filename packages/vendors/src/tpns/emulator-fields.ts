@@ -1,18 +1,28 @@
 import type { App } from './emulator-checks.ts';
+import { type Fault, readToMany, type ToMany } from './emulator-many.ts';
+import { isIntegerIn, isMap, parseMap, type Refusal } from './emulator-values.ts';
 
 /** A sound call, as far as the emulator looks into it. */
 export interface EmulatedCall {
   audience: Audience;
-  /** Tokens or accounts; none for those who send to many at once. */
+  /** Tokens or accounts; none where the vendor finds the devices. */
   targets: readonly string[];
+  /** Of calls to all, to tags and with packages. */
+  toMany?: ToMany;
+  accountType: number;
+  /** All devices of an account, and not the newest alone. */
+  isToEveryDevice: boolean;
   skipsInvalid: boolean;
+  messageType: string;
+  message: Record<string, unknown>;
+  /** Of such calls: what is the same when the same is sent to the same again, whatever else differs. */
+  content: string;
+  expireTime: number;
   environment: string;
   seq: number;
 }
 
-export interface FieldRefusal {
-  code: 1008001 | 1008002 | 1008007 | 10010012;
-  words: string;
+export interface FieldRefusal extends Refusal {
   seq: number;
 }
 
@@ -31,21 +41,21 @@ type Audience = (typeof audiences)[number];
 const maxTargets = 1_000;
 const maxMessageBytes = 4_096;
 const maxExpireSeconds = 259_200;
-const maxAheadMs = 90 * 86_400_000;
-const maxLateMs = 600_000;
+const defaultExpireSeconds = 86_400;
+const codeOfFault: Readonly<Record<Fault['kind'], number>> = {
+  missing: 1008002,
+  invalid: 1008007,
+  date: 1008016,
+  'send-time': 10010012,
+};
 
 /**
  * What TPNS finds wrong with a body, in the order that the facts page gives for its codes.
  * @see  cloud.tencent.com 548/39064 "推送 API"
  */
 export function readCall(body: Buffer, app: App, nowMs: number): EmulatedCall | FieldRefusal {
-  let fields: unknown;
-  try {
-    fields = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch {
-    return { code: 1008001, words: 'params parse error', seq: 0 };
-  }
-  if (!isMap(fields)) return { code: 1008001, words: 'params parse error', seq: 0 };
+  const fields = parseMap(body);
+  if (fields === undefined) return { code: 1008001, words: 'params parse error', seq: 0 };
   const seq = Number.isSafeInteger(fields.seq) ? (fields.seq as number) : 0;
   const missing = (name: string): FieldRefusal => ({ code: 1008002, words: `${name} is required`, seq });
   const invalid = (name: string): FieldRefusal => ({ code: 1008007, words: `${name} is invalid`, seq });
@@ -72,10 +82,6 @@ export function readCall(body: Buffer, app: App, nowMs: number): EmulatedCall | 
     if (isList && list.length > maxTargets) return invalid(`${listName}_list`);
     // What follows the first is ignored without a word.
     targets = isList ? list : list.slice(0, 1);
-  } else if (audience === 'tag' && !Array.isArray(fields.tag_rules) && !isMap(fields.tag_list)) {
-    return missing('tag_rules');
-  } else if (audience.startsWith('package') && !Number.isInteger(fields.upload_id)) {
-    return missing('upload_id');
   }
 
   if (!isMap(message)) return invalid('message');
@@ -83,20 +89,34 @@ export function readCall(body: Buffer, app: App, nowMs: number): EmulatedCall | 
   const wrong = checkMessageObject(message, messageType, app);
   if (wrong !== undefined) return wrong.isMissing ? missing(wrong.name) : invalid(wrong.name);
 
-  const { expire_time: expireTime, ignore_invalid_token: ignoreInvalid, send_time: sendTime } = fields;
-  if (expireTime !== undefined && !isIntegerUpTo(expireTime, maxExpireSeconds)) return invalid('expire_time');
-  if (ignoreInvalid !== undefined && !isIntegerUpTo(ignoreInvalid, 1)) return invalid('ignore_invalid_token');
-  if (targets.length === 0 && sendTime !== undefined) {
-    // Mainland access points read it as UTC+8 (likely).
-    const at = Date.parse(`${String(sendTime).replace(' ', 'T')}+08:00`);
-    if (!(at >= nowMs - maxLateMs && at <= nowMs + maxAheadMs)) {
-      return { code: 10010012, words: 'send_time is out of range', seq };
-    }
+  const { expire_time: expireTime, ignore_invalid_token: ignoreInvalid } = fields;
+  const { account_type: accountType, account_push_type: pushType } = fields;
+  if (expireTime !== undefined && !isIntegerIn(expireTime, 0, maxExpireSeconds))
+    return invalid('expire_time');
+  for (const [name, value, most] of [
+    ['ignore_invalid_token', ignoreInvalid, 1],
+    ['account_push_type', pushType, 1],
+    ['account_type', accountType, 2_147_483_647],
+  ] as const) {
+    if (value !== undefined && !isIntegerIn(value, 0, most)) return invalid(name);
+  }
+  const toMany = listName === undefined ? readToMany(fields, audience, nowMs) : undefined;
+  if (toMany !== undefined && 'kind' in toMany) {
+    return { code: codeOfFault[toMany.kind], words: `${toMany.name} is missing or wrong`, seq };
   }
   return {
     audience,
     targets,
+    ...(toMany === undefined ? {} : { toMany }),
+    accountType: typeof accountType === 'number' ? accountType : 0,
+    isToEveryDevice: pushType === 1,
     skipsInvalid: ignoreInvalid === 1,
+    messageType,
+    message,
+    content: toMany
+      ? JSON.stringify([audience, fields.tag_rules ?? fields.tag_list, messageType, message])
+      : '',
+    expireTime: typeof expireTime === 'number' ? expireTime : defaultExpireSeconds,
     environment: app.platform === 'ios' ? String(fields.environment) : '',
     seq,
   };
@@ -134,12 +154,4 @@ function checkMessageObject(
     if (messageType !== 'message') return wrong('aps.content-available');
   }
   return undefined;
-}
-
-function isIntegerUpTo(value: unknown, most: number): boolean {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most;
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,79 +1,29 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import https from 'node:https';
 import { after, before, describe, test } from 'node:test';
 import { createAuthority } from '../authority.ts';
-import type { Authority, EmulatorChannel } from '../emulator.ts';
+import type { Authority } from '../emulator.ts';
+import { type Answer, channelOf, type HandClient, handClient, signed, sound } from './by-hand.ts';
 import { startTpnsEmulator, type TpnsEmulator, type TpnsEmulatorOptions } from './emulator.ts';
-
-/*
- * Calls made by hand, for what our own client would never send. The signature is computed here a third time, in
- * the words of the page, so that neither side's code vouches for itself.
- */
 
 let authority: Authority;
 let emulator: TpnsEmulator;
+let client: HandClient;
 
 before(async () => {
   authority = await createAuthority(new Date());
+  client = handClient(authority);
   emulator = await startTpnsEmulator({ port: 0, authority, seed: 1 });
 });
 after(() => emulator.close());
 
-interface Answer {
-  status: number;
-  text: string;
-  code: unknown;
-  body: Record<string, unknown>;
-}
-
-async function post(
+const post = (
   body: string,
   headers: Record<string, string>,
   at: { path?: string; method?: string; of?: TpnsEmulator } = {},
-): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const request = https.request(`${(at.of ?? emulator).origin}${at.path ?? '/v3/push/app'}`, {
-    method: at.method ?? 'POST',
-    headers,
-    ca: authority.certificate,
-    agent: false,
-  });
-  request.on('error', reject);
-  request.on('response', async (response) => {
-    const text = Buffer.concat(await response.toArray()).toString();
-    const parsed = text.startsWith('{') ? JSON.parse(text) : {};
-    resolve({ status: response.statusCode ?? 0, text, code: parsed.ret_code, body: parsed });
-  });
-  request.end(body);
-  return promise;
-}
-
-function signed(body: string, channel: EmulatorChannel, seconds = Math.floor(Date.now() / 1000)) {
-  const accessId = String(channel.settings.accessId);
-  const hex = createHmac('sha256', String(channel.credential.secretKey))
-    .update(`${seconds}${accessId}${body}`, 'utf8')
-    .digest('hex');
-  return { AccessId: accessId, TimeStamp: String(seconds), Sign: Buffer.from(hex).toString('base64') };
-}
-
-const channelOf = (of: TpnsEmulator, name = 'tpns') =>
-  of.channels.find((channel) => channel.name === name) as EmulatorChannel;
-
-const sound = (changes: Record<string, unknown> = {}) =>
-  JSON.stringify({
-    audience_type: 'token',
-    token_list: ['05da87c0ae5973bd2dfa9e08d884aada5bb2'],
-    message_type: 'notify',
-    message: { title: 't', content: 'c', android: { custom_content: '{"k":"v"}' } },
-    ...changes,
-  });
-
-/** @returns the return code of a soundly signed call */
-async function codeOf(changes: Record<string, unknown> | string, channelName = 'tpns', of = emulator) {
-  const body = typeof changes === 'string' ? changes : sound(changes);
-  return (await post(body, signed(body, channelOf(of, channelName)), { of })).code;
-}
+): Promise<Answer> => client.post(at.of ?? emulator, body, headers, at);
+const codeOf = (changes: Record<string, unknown> | string, channelName = 'tpns', of = emulator) =>
+  client.codeOf(of, changes, channelName);
 
 async function withEmulator(
   options: Partial<TpnsEmulatorOptions>,

@@ -1,15 +1,19 @@
-import { createHash } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { seededRandom } from '../answer-plan.ts';
-import { issueServerCertificate } from '../authority.ts';
-import type { Emulator, EmulatorChannel, EmulatorOptions } from '../emulator.ts';
-import type { App } from './emulator-checks.ts';
+import type { Emulator, EmulatorOptions } from '../emulator.ts';
+import { type Answer, type Reply, slowMs, startServer } from '../emulator-server.ts';
+import { EmulatorTally } from '../emulator-tally.ts';
+import { channelOf, newApp } from './emulator-apps.ts';
 import { authenticate } from './emulator-checks.ts';
+import { DeviceBook } from './emulator-devices.ts';
+import { endpoints } from './emulator-endpoints.ts';
 import { type EmulatedCall, readCall } from './emulator-fields.ts';
 import { TakenLedger } from './emulator-ledger.ts';
-import { AnswerPlan } from './emulator-plan.ts';
+import { TargetPlan } from './emulator-plan.ts';
+import { type AppState, type Reach, reach } from './emulator-push.ts';
+import { TaskBook } from './emulator-tasks.ts';
+import { readPackage } from './emulator-upload.ts';
+import { parseMap, type Refusal } from './emulator-values.ts';
 
 export interface TpnsEmulatorOptions extends EmulatorOptions {
   /** How far `TimeStamp` may be from the clock; 0 for no limit. Default 600, that of the predecessor's API. */
@@ -25,95 +29,91 @@ export interface TpnsEmulatorOptions extends EmulatorOptions {
 export interface TpnsEmulator extends Emulator {
   /** How `unavailable` shows: 1008004, or a gateway's 502 with a page of HTML. Default `api`. */
   setOutage(outage: 'api' | 'gateway'): void;
+  /** What people do with a task: an operator in the console, or those who tap. */
+  amend(pushId: string, change: { status?: string; clicked?: number }): void;
 }
 
-/** What the server does with a call in the end. */
-type Reply =
-  | {
-      status: number;
-      /** Objects are sent as JSON. */
-      body: Record<string, unknown> | string;
-      delayMs?: number;
-      /** HTTP/1.1's way of going away: this answer is the connection's last. */
-      last?: boolean;
-    }
-  | 'silence'
-  | 'reset';
-
-const maxBodyBytes = 1_048_576;
-const slowMs = 500;
-const dayMs = 86_400_000;
-const tokenForm = /^[0-9a-f]{36}$/;
+const pushPath = '/v3/push/app';
+const uploadPath = '/v3/push/package/upload';
+/** A package may have 100 MB, and its form around it. */
+const maxBodyBytes = 101 * 1_048_576;
 
 /**
- * TPNS's stand-in: one access point with an Android and an iOS app, and `/v3/push/app`. A token of 36 hexadecimal
- * digits is a device, whoever made it up, so that tokens of an earlier run live on; any other is invalid.
+ * TPNS's stand-in: one access point with an Android and an iOS app. A token of 36 hexadecimal digits is a device,
+ * whoever made it up, so that tokens of an earlier run live on; any other is invalid. An answer to a call without
+ * targets of its own is planned by its `audience_type` in place of a token.
  */
 export async function startTpnsEmulator(options: TpnsEmulatorOptions): Promise<TpnsEmulator> {
-  const host = options.host ?? '127.0.0.1';
   const now = options.now ?? Date.now;
   const random = seededRandom(options.seed);
-  const tls = await issueServerCertificate(options.authority, {
-    hosts: [...new Set([host, '127.0.0.1', 'localhost'])],
-    // Real time and not `now`: the client's TLS asks the real clock.
-    notBefore: new Date(Date.now() - dayMs),
-    notAfter: new Date(Date.now() + 365 * dayMs),
-  });
-  const apps = ['android', 'ios'].map((platform) => newApp(platform as App['platform'], options));
-  const plan = new AnswerPlan(random);
-  const ledger = new TakenLedger();
-  const refused: Record<string, number> = {};
-  const delayed = new Set<NodeJS.Timeout>();
+  const states = (['android', 'ios'] as const).map(
+    (platform): AppState => ({
+      app: newApp(platform, options),
+      devices: new DeviceBook(),
+      tasks: new TaskBook(platform),
+    }),
+  );
+  const apps = states.map(({ app }) => app);
+  const plan = new TargetPlan(random);
+  const tally = new EmulatorTally();
+  const ledger = new TakenLedger(tally);
   let outage: 'api' | 'gateway' = 'api';
-  let requests = 0;
   let tokens = 0;
-  let pushIds = 427_184_208;
+  // Odd and beyond 2^53: no double holds any of them.
+  let pushIds = 9_007_199_427_184_207n;
 
-  const server = https.createServer({ cert: tls.certificate, key: tls.privateKey }, (request, response) => {
-    readBody(request).then(
-      (body) => {
-        requests += 1;
-        write(response, replyTo(request, body));
-      },
-      // The client left, or sent more than anything sensible.
-      () => response.destroy(),
-    );
+  const { host, port, authority } = options;
+  const server = await startServer({ host, port, authority, now, maxBodyBytes }, (request, body) => {
+    tally.requests += 1;
+    return replyTo(request, body);
   });
-  server.keepAliveTimeout = 60_000;
 
   function replyTo(request: IncomingMessage, body: Buffer): Reply {
     if (request.method !== 'POST') return { status: 405, body: 'method not allowed' };
-    if (request.url?.split('?', 1)[0] !== '/v3/push/app') return { status: 404, body: 'not found' };
+    const path = request.url?.split('?', 1)[0] ?? '';
+    const endpoint = Object.hasOwn(endpoints, path) ? endpoints[path] : undefined;
+    if (endpoint === undefined && path !== pushPath && path !== uploadPath) {
+      return { status: 404, body: 'not found' };
+    }
     const nowMs = now();
+    const isCamel = path === uploadPath || endpoint?.isCamel === true;
     const app = authenticate(request.headers, body, apps, nowMs, options.windowSeconds ?? 600);
-    if ('code' in app) {
-      if (options.refusalStatus !== 403) return refuse(app.code, app.words, 1);
-      count(app.code, 1);
+    const state = states.find((known) => known.app === app);
+    if ('code' in app || state === undefined) {
+      const refusal = app as Refusal;
+      if (options.refusalStatus !== 403) return refuse(refusal, 1, { isCamel });
+      tally.refuse(refusal.code);
       return { status: 403, body: 'Forbidden' };
     }
-    const call = readCall(body, app, nowMs);
-    if ('code' in call) return refuse(call.code, call.words, 1, call.seq);
-    if (call.targets.length === 0) {
-      const limit = ledger.checkToMany(app.accessId, call.audience, body, nowMs);
-      if (limit !== undefined) return refuse(limit, 'too frequent', 1, call.seq);
+    if (path === uploadPath) {
+      const lines = readPackage(request.headers['content-type'], body);
+      if (!Array.isArray(lines)) return refuse(lines, 1, { isCamel });
+      return taken({ uploadId: state.devices.keepPackage(lines) }, isCamel);
     }
+    if (endpoint !== undefined) {
+      const fields = parseMap(body);
+      const parseError: Refusal = { code: 1008001, words: 'params parse error' };
+      const answer = fields === undefined ? parseError : endpoint.answer(fields, state, nowMs);
+      return 'code' in answer ? refuse(answer as Refusal, 1, { isCamel }) : taken(answer, isCamel);
+    }
+    const call = readCall(body, app, nowMs);
+    if ('code' in call) return refuse(call, 1, { seq: call.seq });
+    const limit = call.toMany && ledger.checkToMany(app.accessId, call, nowMs);
+    if (limit !== undefined) return refuse({ code: limit, words: 'too frequent' }, 1, { seq: call.seq });
     const told = request.headers['x-pushmill-pushes'];
-    return settle(call, typeof told === 'string' ? told : undefined);
+    return settle(call, state, typeof told === 'string' ? told : undefined, nowMs);
   }
 
-  /** The planned answer of a sound call. */
-  function settle(call: EmulatedCall, told: string | undefined): Reply {
-    const { targets } = call;
-    const isToken = call.audience.startsWith('token');
-    const fate = plan.decide(targets, call.skipsInvalid);
+  /** The planned answer of a sound push. */
+  function settle(call: EmulatedCall, state: AppState, told: string | undefined, nowMs: number): Reply {
+    const isFound = call.targets.length === 0 || call.audience === 'account_list';
+    const fate = plan.decide(isFound ? [call.audience] : call.targets, call.skipsInvalid);
     const delayMs = (options.latencyMs ?? 0) + (fate.slow ? slowMs : 0);
+    const pushes = isFound ? 1 : call.targets.length;
     const no = (code: number, words: string): Reply => ({
-      ...refuse(code, words, Math.max(1, targets.length), call.seq),
+      ...refuse({ code, words }, pushes, { seq: call.seq }),
       delayMs,
     });
-    const invalid = new Set(
-      targets.filter((target) => fate.dead.has(target) || (isToken && !tokenForm.test(target))),
-    );
     switch (fate.answer) {
       case 'timeout':
         return 'silence';
@@ -125,7 +125,7 @@ export async function startTpnsEmulator(options: TpnsEmulatorOptions): Promise<T
         return no(1008028, 'too frequent');
       case 'unavailable':
         if (outage === 'api') return no(1008004, 'inner server error');
-        count(502, Math.max(1, targets.length));
+        tally.refuse(502, pushes);
         return { status: 502, body: '<html><body><h1>502 Bad Gateway</h1></body></html>', delayMs };
       case 'accepted':
       case 'reset':
@@ -134,81 +134,81 @@ export async function startTpnsEmulator(options: TpnsEmulatorOptions): Promise<T
       default:
         return fate.answer satisfies never;
     }
-    if (invalid.size > 0 && call.audience === 'account') {
-      return no(options.missingAccountCode ?? 10010005, 'inner server error');
-    }
-    if (invalid.size > 0 && isToken && !call.skipsInvalid) return no(1008029, 'invalid token');
-    if (options.allInvalidCode && isToken && invalid.size === targets.length) {
-      return no(options.allInvalidCode, 'invalid token');
-    }
-    ledger.take(call, told, invalid);
-    if (invalid.size > 0) count(1008029, invalid.size);
+    const reached = reach(call, state, fate.dead, {
+      missingAccountCode: options.missingAccountCode ?? 10010005,
+      allInvalidCode: options.allInvalidCode ?? 0,
+      everybody: tokens,
+    });
+    if ('code' in reached) return no(reached.code, reached.words);
+    ledger.take(call, told, reached.invalid);
+    ledger.remember(state.app.accessId, call, nowMs);
+    const lost = fate.dropped.has(call.audience) ? reached.planned : fate.dropped.size;
+    const ids = Array.from({ length: call.toMany?.tasks ?? 1 }, () =>
+      file(call, state, reached, lost, nowMs),
+    );
+    if (reached.invalid.size > 0) tally.refuse(1008029, reached.invalid.size);
     if (fate.answer === 'reset') return 'reset';
-    pushIds += 1;
     const body = {
       seq: call.seq,
-      push_id: String(pushIds),
+      push_id: ids.length === 1 ? ids[0] : ids,
       ret_code: 0,
       environment: call.environment,
       err_msg: 'NO_ERROR',
       result: '{}',
-      ...(invalid.size === 0 ? {} : { invalid_targe_list: [...invalid] }),
+      ...(reached.invalid.size === 0 ? {} : { invalid_targe_list: [...reached.invalid] }),
     };
     return { status: 200, body, delayMs, last: fate.answer === 'goaway' };
   }
 
+  /** Keeps what the record and the statistics will tell. @returns the push id */
+  function file(call: EmulatedCall, state: AppState, reached: Reach, lost: number, nowMs: number): string {
+    pushIds += 2n;
+    const pushId = String(pushIds);
+    state.tasks.add({
+      pushId,
+      takenMs: nowMs,
+      sendMs: call.toMany?.sendAtMs ?? nowMs,
+      audience: call.audience,
+      messageType: call.messageType,
+      message: call.message,
+      environment: call.environment,
+      expireTime: call.expireTime,
+      collapseId: call.toMany?.collapseId ?? Number(pushIds % 1_000_000_000n),
+      uploadId: call.toMany?.uploadId ?? 0,
+      targets: call.targets,
+      reached: reached.tokens,
+      planned: reached.planned,
+      arrived: reached.planned - lost,
+      clicked: 0,
+      status: undefined,
+    });
+    return pushId;
+  }
+
   /** Whatever the API refuses, HTTP says 200. */
-  function refuse(code: number, words: string, pushes: number, seq = 0) {
-    count(code, pushes);
-    return {
-      status: 200,
-      body: { seq, push_id: '', ret_code: code, environment: '', err_msg: words, result: '' },
-    };
+  function refuse(
+    { code, words, result = [] }: Refusal,
+    pushes: number,
+    { isCamel = false, seq = 0 }: { isCamel?: boolean; seq?: number },
+  ): Answer {
+    tally.refuse(code, pushes);
+    const body: Record<string, unknown> = isCamel
+      ? { retCode: code, errMsg: words }
+      : {
+          seq,
+          push_id: '',
+          ret_code: code,
+          environment: '',
+          err_msg: words,
+          result: result.length > 0 ? result : '',
+        };
+    return { status: 200, body };
   }
-
-  function count(code: number, pushes: number): void {
-    refused[code] = (refused[code] ?? 0) + pushes;
-  }
-
-  function write(response: ServerResponse, reply: Reply): void {
-    if (reply === 'silence') return;
-    if (reply === 'reset') {
-      response.socket?.destroy();
-      return;
-    }
-    const send = () => {
-      const isText = typeof reply.body === 'string';
-      const text = isText ? (reply.body as string) : JSON.stringify(reply.body);
-      if (reply.last) response.setHeader('connection', 'close');
-      response.writeHead(reply.status, {
-        // The vendor's clock, which a sender may correct its own by.
-        date: new Date(now()).toUTCString(),
-        'content-type': isText ? 'text/html' : 'application/json; charset=utf-8',
-        'content-length': Buffer.byteLength(text),
-      });
-      response.end(text);
-    };
-    if (!reply.delayMs) {
-      send();
-      return;
-    }
-    const timer = setTimeout(() => {
-      delayed.delete(timer);
-      send();
-    }, reply.delayMs);
-    delayed.add(timer);
-  }
-
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, host, () => resolve());
-  });
-  const origin = `https://${host}:${(server.address() as AddressInfo).port}`;
 
   return {
     vendor: 'tpns',
-    origin,
-    channels: apps.map((app) => channelOf(app, origin, options.authority.certificate)),
+    origin: server.origin,
+    channels: apps.map((app) => channelOf(app, server.origin, options.authority.certificate)),
     newToken() {
       tokens += 1;
       const noise = Array.from({ length: 24 }, () => Math.floor(random() * 16).toString(16)).join('');
@@ -221,66 +221,18 @@ export async function startTpnsEmulator(options: TpnsEmulatorOptions): Promise<T
     setOutage(kind) {
       outage = kind;
     },
-    account: () => ({
-      requests,
-      accepted: ledger.accepted,
-      duplicates: ledger.duplicates,
-      refused: { ...refused },
-      receiptsSent: 0,
-      receiptsTaken: 0,
-    }),
-    hasTaken: (push) => ledger.has(push.id),
-    async close() {
-      for (const timer of delayed) clearTimeout(timer);
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
+    amend(pushId, change) {
+      const task = states.map(({ tasks }) => tasks.get(pushId)).find((found) => found !== undefined);
+      if (task === undefined) throw new Error('no such task');
+      Object.assign(task, change);
     },
+    account: () => tally.account(),
+    hasTaken: (push) => tally.hasTaken(push.id),
+    close: () => server.close(),
   };
 }
 
-/** The secret follows from authority and seed, so that channels stored in an earlier run are still let in. */
-function newApp(platform: App['platform'], options: TpnsEmulatorOptions): App {
-  const seeded = createHash('sha256').update(`tpns ${platform} ${options.seed} ${options.authority.key}`);
-  return {
-    channelName: platform === 'android' ? 'tpns' : 'tpns-ios',
-    platform,
-    accessId: platform === 'android' ? '1500009001' : '1600009001',
-    secretKey: seeded.digest('hex').slice(0, 32),
-  };
-}
-
-/** Whole settings, so that whoever skips the schema's defaults still has a working channel. */
-function channelOf(app: App, origin: string, ca: string): EmulatorChannel {
-  const settings = {
-    accessId: app.accessId,
-    platform: app.platform,
-    region: 'guangzhou',
-    host: origin,
-    ca,
-    environment: 'product',
-    audience: 'token',
-    accountType: 0,
-    accountPushType: 0,
-    authentication: 'sign',
-    missingTargetIsDead: true,
-    maxMessageBytes: 4_096,
-    maxExpireSeconds: 259_200,
-    requestTimeoutMs: 10_000,
-    maxConnections: 32,
-    emulator: true,
-  };
-  return { name: app.channelName, settings, credential: { secretKey: app.secretKey } };
-}
-
-/** @throws when the client leaves in the middle, or the body is too long */
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBodyBytes) throw new Error('body too long');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+function taken(answer: Record<string, unknown>, isCamel: boolean): Reply {
+  const said = isCamel ? { retCode: 0, errMsg: 'NO_ERROR' } : { ret_code: 0, err_msg: 'NO_ERROR' };
+  return { status: 200, body: { ...said, ...answer } };
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PoolError, type PoolResponse } from '@pushmill/http2';
-import { fromPoolError, readAnswer, soften } from './answer.ts';
-import { codes } from './errors.ts';
+import type { PoolResponse } from '@pushmill/http2';
+import { readAnswer } from './answer.ts';
+import { codes, statusRows } from './errors.ts';
 
 /** The table of the facts page, section 5, written down a second time. */
 const page: Record<string, string> = {
@@ -40,6 +40,34 @@ test('every code of the page has its outcome, and no code is listed that the pag
     }
   }
   assert.deepEqual([...codes.keys()].sort(), [...listed].sort());
+});
+
+test('every HTTP status of the page has its outcome, and no status is listed that the page has not', () => {
+  const rows: [number, string][] = [
+    [401, 'misconfigured'],
+    [403, 'misconfigured'],
+    [429, 'throttled'],
+    [500, 'unavailable'],
+    [502, 'unavailable'],
+    [503, 'unavailable'],
+    [504, 'unavailable'],
+  ];
+  for (const [status, kind] of rows) {
+    const { outcome } = read(answer(status, '<html></html>'));
+    assert.equal(outcome.kind, kind, String(status));
+    assert.equal('code' in outcome && outcome.code, `http-${status}`);
+    if (outcome.kind === 'unavailable') assert.equal(outcome.mayHaveArrived, true, String(status));
+  }
+  assert.deepEqual([...statusRows.keys()], [401, 403, 429]);
+});
+
+test('too fast means at least a second, and what the answer asks for if that is longer', () => {
+  const waitOf = (headers: Record<string, string>) => {
+    const { outcome } = read(answer(200, { ret_code: 1008028 }, headers));
+    return outcome.kind === 'throttled' ? outcome.retryAfterMs : outcome.kind;
+  };
+  assert.equal(waitOf({}), 1_000);
+  assert.equal(waitOf({ 'retry-after': '7' }), 7_000);
 });
 
 test('only what is about one target is asked again one by one', () => {
@@ -141,17 +169,24 @@ test('a code that nobody has listed costs a retry and asks for a row', () => {
   assert.match(String(warning), /no row/);
 });
 
-test('what the vendor says is kept on one line and without tokens', () => {
-  assert.equal(soften('token  token-1\nis bad', ['token-1']), 'token [hidden] is bad');
-  assert.equal(soften('x'.repeat(500), []).length, 200);
+test('both spellings are read: codes and words of uploads, queries and statistics are in camel case', () => {
+  for (const code of codes.keys()) {
+    const camel = read(answer(200, { retCode: Number(code), errMsg: 'words' })).outcome;
+    assert.deepEqual(camel, read(answer(200, { ret_code: Number(code), err_msg: 'words' })).outcome, code);
+  }
 });
 
-test('a call without an answer keeps what the pool knows of it', () => {
-  const error = new PoolError({ kind: 'reset', detail: 'the connection died' }, true);
-  assert.deepEqual(fromPoolError(error), {
-    kind: 'unavailable',
-    code: 'reset',
-    detail: 'the connection died',
-    mayHaveArrived: true,
-  });
+test('ids of pushes are texts wherever they stand, and other numbers stay numbers', () => {
+  const { fields } = read(
+    answer(
+      200,
+      '{"retCode":0,"pushTaskList":[{"pushId":9007199254740993,"pushTime":1651662600},{"pushId":7}]}',
+    ),
+  );
+  assert.deepEqual(fields.pushTaskList, [
+    { pushId: '9007199254740993', pushTime: 1_651_662_600 },
+    { pushId: '7' },
+  ]);
+  const { outcome } = read(answer(200, '{"ret_code":0,"push_id":[9007199254740993,9007199254740994]}'));
+  assert.ok(outcome.kind === 'accepted' && outcome.vendorMessageId === '9007199254740993');
 });

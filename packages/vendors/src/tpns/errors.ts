@@ -13,6 +13,8 @@ export interface CodeRow {
    * a dead token does not condemn its neighbours.
    */
   perTarget?: true;
+  /** Of `throttled`: sooner would be too fast for certain. */
+  atLeastMs?: number;
 }
 
 const rejected = (meaning: string): CodeRow => ({ kind: 'rejected', meaning });
@@ -21,6 +23,9 @@ const misconfigured = (meaning: string): CodeRow => ({ kind: 'misconfigured', me
 
 /** Documented as "push target does not exist" and printed as an internal error: see `missingTargetIsDead`. */
 export const targetMissing = '10010005';
+
+/** Within the hour, to all or to a tag; see `AudienceSender`. */
+export const repeatedContent = '10010018';
 
 /**
  * `ret_code` of every call, those we do not make included: the server shares one list.
@@ -47,7 +52,8 @@ export const codes: ReadonlyMap<string, CodeRow> = new Map([
   ['1008025', rejected('an app of that platform exists already')],
   ['1008026', rejected('part of a batch operation failed')],
   ['1008027', rejected('a batch operation failed')],
-  ['1008028', { kind: 'throttled', meaning: 'calls come too fast' }],
+  // One call a second to all, a tag or a package.
+  ['1008028', { kind: 'throttled', meaning: 'calls come too fast', atLeastMs: 1_000 }],
   ['1008029', dead('invalid token')],
   ['1008030', misconfigured('the app is not paid for')],
   ['1008031', misconfigured('the subscription of the app has ended')],
@@ -56,7 +62,7 @@ export const codes: ReadonlyMap<string, CodeRow> = new Map([
   ['10110008', dead('neither token nor account found')],
   [targetMissing, dead('the push target does not exist')],
   ['10010012', rejected('send_time is out of range')],
-  ['10010018', rejected('the same content was sent to everybody within the hour')],
+  [repeatedContent, rejected('the same content was sent to all or to this tag within the hour')],
   ['10030002', misconfigured('Access ID and key do not belong together')],
   ['10030006', misconfigured('the resource was destroyed')],
 ]);

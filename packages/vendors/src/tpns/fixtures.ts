@@ -1,6 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { formatPushId, newId, pushIdentity } from '@pushmill/core';
-import type { OutgoingMessage, OutgoingPush } from '../vendor.ts';
 import type { TpnsSettings } from './settings.ts';
 
 /*
@@ -27,6 +25,12 @@ export const vectors = JSON.parse(
   })[];
   mustReject: (SignVector & { sign: string })[];
   basicAuth: { accessId: string; secretKey: string; header: string }[];
+  legacyXingeV2: {
+    secretKey: string;
+    baseString: string;
+    sign: string;
+    params: { access_id: string; timestamp: string };
+  }[];
 };
 
 export function settingsWith(changes: Partial<TpnsSettings> = {}): TpnsSettings {
@@ -42,28 +46,10 @@ export function settingsWith(changes: Partial<TpnsSettings> = {}): TpnsSettings 
     missingTargetIsDead: true,
     maxMessageBytes: 4_096,
     maxExpireSeconds: 259_200,
+    statistics: 'many',
     requestTimeoutMs: 5_000,
     maxConnections: 4,
     emulator: false,
     ...changes,
   };
-}
-
-export function messageWith(changes: Partial<OutgoingMessage> = {}): OutgoingMessage {
-  return {
-    id: newId(),
-    createdAt: 0,
-    expiresAt: 600_000,
-    notification: { title: 'Parcel', body: 'It is at the door.' },
-    class: 'transactional',
-    priority: 'high',
-    ...changes,
-  };
-}
-
-export function pushesTo(tokens: readonly string[], message: OutgoingMessage): OutgoingPush[] {
-  return tokens.map((token, n) => {
-    const ref = { messageId: message.id, n };
-    return { id: formatPushId(ref), identity: pushIdentity(ref), token, message };
-  });
 }

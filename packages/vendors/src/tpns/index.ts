@@ -1,9 +1,12 @@
 import type { Vendor } from '../vendor.ts';
+import { audienceSchema, checkAudience } from './audience.ts';
 import { checkMessage } from './check.ts';
 import { createSender } from './client.ts';
 import { credentialSchema, prepareCredential, type TpnsCredential } from './credential.ts';
+import { operations } from './operations.ts';
 import { overridesSchema } from './overrides.ts';
 import { maxTargets } from './payload.ts';
+import { polling } from './polling.ts';
 import { checkToken, settingsSchema, type TpnsSettings } from './settings.ts';
 
 /** Tencent TPNS (移动推送); the facts and their sources are in README.md. It calls nobody back. */
@@ -19,5 +22,8 @@ export const tpns: Vendor<TpnsSettings, TpnsCredential> = {
   prepareCredential: async (input, settings) => prepareCredential(input, settings),
   checkToken,
   checkMessage,
+  audiences: { schema: audienceSchema, check: checkAudience },
+  operations,
+  polling,
   createSender,
 };

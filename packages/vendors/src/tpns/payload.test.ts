@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MessageContent } from '@pushmill/core';
 import fc from 'fast-check';
+import { messageWith, pushesTo } from '../fixtures.ts';
 import { checkMessage } from './check.ts';
 import { readCall } from './emulator-fields.ts';
-import { messageWith, pushesTo, settingsWith } from './fixtures.ts';
+import { settingsWith } from './fixtures.ts';
 import { expireSeconds, pushBody } from './payload.ts';
 
 const android = settingsWith();

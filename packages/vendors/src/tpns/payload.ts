@@ -3,6 +3,8 @@ import type { OutgoingMessage, OutgoingPush } from '../vendor.ts';
 import type { TpnsOverrides } from './overrides.ts';
 import type { TpnsSettings } from './settings.ts';
 
+export const pushPath = '/v3/push/app';
+
 /** More fail as a whole. A call for one account carries one. */
 export const maxTargets = 1_000;
 
@@ -168,6 +170,32 @@ export function pushBody(pushes: readonly OutgoingPush[], settings: TpnsSettings
           // Without it one bad token fails all, and the answer does not say which.
           ignore_invalid_token: 1,
         };
-  const opening = JSON.stringify({ ...head, expire_time: expireSeconds(message.expiresAt, now, settings) });
-  return `${opening.slice(0, -1)},${sharedText(message, settings)}`;
+  return closeBody(
+    { ...head, expire_time: expireSeconds(message.expiresAt, now, settings) },
+    message,
+    settings,
+  );
+}
+
+/** Joins what differs from call to call, never empty, with what does not. */
+export function closeBody(
+  head: Readonly<Record<string, unknown>>,
+  message: OutgoingMessage,
+  settings: TpnsSettings,
+): string {
+  return `${JSON.stringify(head).slice(0, -1)},${sharedText(message, settings)}`;
+}
+
+/**
+ * A push carries nothing by which TPNS could know it again, so an emulator could not count copies. To an
+ * emulator, and to nobody else, the pushes are told in a header of our own: message id, then their numbers.
+ */
+export function emulatorHeaders(
+  pushes: readonly OutgoingPush[],
+  settings: TpnsSettings,
+): Record<string, string> {
+  if (!settings.emulator) return {};
+  const { message } = pushes[0] as OutgoingPush;
+  const numbers = pushes.map((push) => push.id.slice(push.id.lastIndexOf('.') + 1));
+  return { 'x-pushmill-pushes': `${message.id};${numbers.join()}` };
 }

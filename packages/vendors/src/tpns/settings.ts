@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { addressFields, limitFields } from '../connection.ts';
 
 /**
  * What may be shown of a channel. Facts of the vendor that could not be made sure are settings here, each
@@ -23,13 +24,7 @@ export const settingsSchema = Type.Object(
       ],
       { description: 'Access point where the app was made; the others do not know it (1008035)' },
     ),
-    host: Type.Optional(
-      Type.String({
-        pattern: '^https://[^/?#@\\s]+$',
-        description: 'Origin in place of the public one of the region',
-      }),
-    ),
-    ca: Type.Optional(Type.String({ description: 'PEM; replaces the public CA set' })),
+    ...addressFields('the public one of the region'),
     environment: Type.Union([Type.Literal('product'), Type.Literal('dev')], {
       default: 'product',
       description: 'ios: which of the two APNs certificates of the console serves the app builds',
@@ -78,9 +73,12 @@ export const settingsSchema = Type.Object(
     maxBodyChars: Type.Optional(
       Type.Integer({ minimum: 1, description: 'E.g. 80: a longer text makes Huawei fall back to TPNS' }),
     ),
-    requestTimeoutMs: Type.Integer({ default: 10_000, minimum: 20, maximum: 120_000 }),
-    maxConnections: Type.Integer({ default: 32, minimum: 1, maximum: 256 }),
-    emulator: Type.Boolean({ default: false, description: 'The channel talks to an emulator' }),
+    statistics: Type.Union([Type.Literal('many'), Type.Literal('all'), Type.Literal('off')], {
+      default: 'many',
+      description:
+        'Whose counts are asked for afterwards, at 200 calls an hour: of calls to several devices, of all, of none',
+    }),
+    ...limitFields,
   },
   { additionalProperties: false },
 );

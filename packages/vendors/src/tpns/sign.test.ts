@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isSigned } from './emulator-checks.ts';
@@ -73,4 +74,14 @@ test('Basic is the pair, and nothing of the body', () => {
   for (const { accessId, secretKey, header } of vectors.basicAuth) {
     assert.equal(`Authorization: ${basicHeaders(secretKey, accessId).authorization}`, header);
   }
+});
+
+test('the predecessor’s MD5 is another signature, by which nobody is let in', () => {
+  const [legacy] = vectors.legacyXingeV2;
+  assert.ok(legacy);
+  const { baseString, secretKey, params } = legacy;
+  assert.equal(createHash('md5').update(baseString).digest('hex'), legacy.sign);
+  const app = { accessId: params.access_id, secretKey };
+  assert.equal(isSigned(legacy.sign, params.timestamp, app, Buffer.from(baseString)), false);
+  assert.notEqual(sign(secretKey, app.accessId, params.timestamp, baseString), legacy.sign);
 });

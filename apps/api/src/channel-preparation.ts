@@ -3,6 +3,8 @@ import { CredentialError, type FieldProblem } from '@pushmill/core';
 import type { PublicCredential, Vendor } from '@pushmill/vendors';
 import { Value } from 'typebox/value';
 import { addressesIn, checkAddresses } from './address-check.ts';
+import { policyProblems } from './channel-policy.ts';
+import { PolicySchema } from './channel-schema.ts';
 import { fieldsProblem, ProblemError } from './problem.ts';
 import { type Check, createCheck } from './validation.ts';
 
@@ -14,6 +16,11 @@ export interface Preparation {
    * @throws ProblemError  naming the settings that cannot be used
    */
   settings(vendorName: string, given: Settings): Settings;
+  /**
+   * A whole policy, checked.
+   * @throws ProblemError  naming the parts that cannot be used
+   */
+  policy(given: Record<string, unknown>): Record<string, unknown>;
   /**
    * What is kept of a credential, and what may be told of it.
    * @throws ProblemError  with the vendor's plain sentence, when it cannot work
@@ -39,7 +46,15 @@ export function createPreparation(
   const vendorOf = (name: string) => vendors[name] as Vendor;
   const checksOf = (name: string) => checks.get(name) as { settings: Check; credential: Check };
 
+  const checkPolicy = createCheck(PolicySchema);
+
   return {
+    policy(given) {
+      refuse('invalid-request', checkPolicy(given, '/policy'));
+      refuse('invalid-request', policyProblems(given));
+      return given;
+    },
+
     settings(vendorName, given) {
       // Default works in place; the caller's object stays as it is.
       const settings = Value.Default(vendorOf(vendorName).settingsSchema, structuredClone(given)) as Settings;

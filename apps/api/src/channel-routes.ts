@@ -1,25 +1,31 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ChannelRow } from '@pushmill/store';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
+import type { Caller } from './authentication.ts';
+import { mergePatch } from './channel-policy.ts';
 import { createPreparation, mergeSettings, requireCredentialForNewAddress } from './channel-preparation.ts';
 import {
   ChannelChangeSchema,
   ChannelName,
-  ChannelSchema,
   createNewChannelFrame,
   createNewChannelSchema,
   PauseSchema,
   RotationSchema,
+  ShownChannelSchema,
   viewChannel,
 } from './channel-schema.ts';
 import { notFound, ProblemError } from './problem.ts';
-import { pageOf, problemAnswers, strict, toPage } from './schema.ts';
+import { quotasToday } from './quota-view.ts';
+import { pageOf, problemAnswers, strict } from './schema.ts';
 import type { Api, RouteDeps } from './server-types.ts';
 import { validatorCompiler } from './validation.ts';
 
 const tags = ['channels'];
 const config = { role: 'operator' } as const;
 const NamePath = strict({ name: ChannelName });
-const answers = { 200: ChannelSchema, ...problemAnswers };
+const answers = { 200: ShownChannelSchema, ...problemAnswers };
+/** By then every worker has read a change, so that what is woken is not put off again by what it knew before. */
+const WAKE_MS = 5_000;
 
 export function channelRoutes(app: Api, deps: RouteDeps): void {
   const { store, vendors } = deps;
@@ -27,11 +33,24 @@ export function channelRoutes(app: Api, deps: RouteDeps): void {
   const viewDeps = { vendors, publicReceiptsUrl: deps.settings.publicReceiptsUrl };
   const Frame = createNewChannelFrame(vendors);
 
+  async function view(rows: readonly ChannelRow[], caller: Caller) {
+    const today = await quotasToday(rows, { quotas: store.quotas, now: Date.now() });
+    return rows.map((row) => ({
+      ...viewChannel(row, caller, viewDeps),
+      quotaToday: today.get(row.id) ?? null,
+    }));
+  }
+
+  async function viewOne(row: ChannelRow, caller: Caller) {
+    const [shown] = await view([row], caller);
+    return shown as Static<typeof ShownChannelSchema>;
+  }
+
   /** The changed channel as an answer; this process sees the change at once. */
-  function changed(request: { caller: Parameters<typeof viewChannel>[1] }, row: ChannelRow | undefined) {
+  async function changed(request: { caller: Caller }, row: ChannelRow | undefined) {
     if (!row) throw notFound('channel of this name');
     deps.channels.forget(request.caller.appId);
-    return viewChannel(row, request.caller, viewDeps);
+    return viewOne(row, request.caller);
   }
 
   async function existing(appId: string, name: string): Promise<ChannelRow> {
@@ -43,11 +62,15 @@ export function channelRoutes(app: Api, deps: RouteDeps): void {
   app.get(
     '/channels',
     {
-      schema: { tags, summary: 'All channels', response: { 200: pageOf(ChannelSchema), ...problemAnswers } },
+      schema: {
+        tags,
+        summary: 'All channels',
+        response: { 200: pageOf(ShownChannelSchema), ...problemAnswers },
+      },
     },
     async (request) => {
-      const items = await store.channels.list(request.caller.appId);
-      return toPage({ items, nextCursor: undefined }, (row) => viewChannel(row, request.caller, viewDeps));
+      const items = await view(await store.channels.list(request.caller.appId), request.caller);
+      return { items, nextCursor: null };
     },
   );
 
@@ -56,7 +79,7 @@ export function channelRoutes(app: Api, deps: RouteDeps): void {
     { schema: { tags, summary: 'A channel', params: NamePath, response: answers } },
     async (request) => {
       const row = await existing(request.caller.appId, request.params.name);
-      return viewChannel(row, request.caller, viewDeps);
+      return viewOne(row, request.caller);
     },
   );
 
@@ -70,11 +93,12 @@ export function channelRoutes(app: Api, deps: RouteDeps): void {
         tags,
         summary: 'Add a channel: the credential is checked, sealed, and never shown again',
         body: createNewChannelSchema(vendors),
-        response: { 201: ChannelSchema, ...problemAnswers },
+        response: { 201: ShownChannelSchema, ...problemAnswers },
       },
     },
     async (request, reply) => {
-      const { name, vendor, policy, ...body } = request.body;
+      const { name, vendor, ...body } = request.body;
+      const policy = body.policy && preparation.policy(body.policy);
       const settings = preparation.settings(vendor, body.settings ?? {});
       const { credential, shown } = await preparation.credential(vendor, body.credential, settings);
       const row = await store.channels.create({
@@ -92,7 +116,7 @@ export function channelRoutes(app: Api, deps: RouteDeps): void {
           errors: [{ pointer: '/name', code: 'taken', detail }],
         });
       }
-      return reply.code(201).send(changed(request, row));
+      return reply.code(201).send(await changed(request, row));
     },
   );
 
@@ -115,15 +139,19 @@ export function channelRoutes(app: Api, deps: RouteDeps): void {
       const settings = body.settings
         ? preparation.settings(current.vendor, mergeSettings(current.settings, body.settings))
         : current.settings;
+      const policy = body.policy && preparation.policy(mergePatch(current.policy, body.policy));
       const given = body.credential;
       if (given === undefined) requireCredentialForNewAddress(current.settings, settings);
       const prepared =
         given === undefined ? undefined : await preparation.credential(current.vendor, given, settings);
       const row = await store.channels.update(appId, current.name, {
         ...(body.settings ? { settings } : {}),
-        ...(body.policy ? { policy: { ...current.policy, ...body.policy } } : {}),
+        ...(policy ? { policy } : {}),
         ...(prepared ? { credential: prepared.credential, credentialShown: prepared.shown } : {}),
       });
+      if (policy && !isDeepStrictEqual(policy.quota, current.policy.quota)) {
+        await store.quotas.wake(current.id, WAKE_MS);
+      }
       return changed(request, row);
     },
   );

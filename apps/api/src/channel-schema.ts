@@ -2,6 +2,8 @@ import type { ChannelRow } from '@pushmill/store';
 import type { Vendor } from '@pushmill/vendors';
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Caller } from './authentication.ts';
+import { patchOf, QuotaSchema } from './channel-policy.ts';
+import { QuotaTodaySchema } from './quota-view.ts';
 import { nullable, oneOf, strict, Time, Uuid } from './schema.ts';
 
 export const ChannelName = Type.String({
@@ -11,16 +13,43 @@ export const ChannelName = Type.String({
 
 const Delay = Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400_000 }));
 
-/** What a channel may change of the retry policy. */
+/** What an operator may say of how a channel sends. */
 export const PolicySchema = strict({
+  ratePerSecond: Type.Optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 100_000,
+      description: 'Pushes of all workers together; a number below 1 is one in several seconds',
+    }),
+  ),
+  quota: Type.Optional(QuotaSchema),
   maxAttempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 50 })),
   baseDelayMs: Delay,
   maxDelayMs: Delay,
   throttleDelayMs: Delay,
+  maxBacklog: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000_000,
+      description: 'Pushes that may wait on the channel before more are refused with 429',
+    }),
+  ),
   unanswered: Type.Optional(
     oneOf(['resend', 'hold'], {
       description: 'For a push that may have arrived unanswered, at a vendor that offers no identity',
     }),
+  ),
+  deadTokens: Type.Optional(
+    strict(
+      {
+        share: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 0.2 })),
+        atLeast: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 200 })),
+      },
+      {
+        description:
+          'When at least so many tokens, and this share of all judged, die within ten minutes, the channel pauses and none is suppressed',
+      },
+    ),
   ),
 });
 
@@ -69,7 +98,13 @@ export const ChannelChangeSchema = strict({
       description: 'What is given is changed; null takes it out',
     }),
   ),
-  policy: Type.Optional(PolicySchema),
+  policy: Type.Optional(
+    Type.Unsafe<Record<string, unknown>>({
+      ...patchOf(PolicySchema),
+      type: 'object',
+      description: 'What is given is changed, at any depth; null takes a part out',
+    }),
+  ),
   credential: Type.Optional(
     Type.Unknown({ description: 'Needed when an address, `ca` or `emulator` changes' }),
   ),
@@ -110,6 +145,9 @@ export const ChannelSchema = strict({
   createdAt: Time,
   updatedAt: Time,
 });
+
+/** With what it has sent today, which is asked for apart. */
+export const ShownChannelSchema = strict({ ...ChannelSchema.properties, quotaToday: QuotaTodaySchema });
 
 /** A channel as the api shows it. Its callback address is half a secret, so only operators' keys see it. */
 export function viewChannel(

@@ -1,12 +1,21 @@
 import { Type } from 'typebox';
 import { oneOf, strict } from './schema.ts';
-import type { Api, ApiDeps } from './server-types.ts';
+import type { Api, RouteDeps } from './server-types.ts';
 
 const tags = ['operation'];
 const PING_LIMIT_MS = 2_000;
-const ReadySchema = strict({ status: oneOf(['ready', 'not ready']), problems: Type.Array(Type.String()) });
+const ReadySchema = strict({
+  status: oneOf(['ready', 'not ready']),
+  problems: Type.Array(Type.String(), { description: 'Why it is not ready' }),
+  degraded: Type.Array(Type.String(), {
+    description: 'What is full or late: some messages are refused with 429, all else works',
+  }),
+});
 
-export function healthRoutes(app: Api, deps: Pick<ApiDeps, 'store' | 'feeder' | 'metrics'>): void {
+export function healthRoutes(
+  app: Api,
+  deps: Pick<RouteDeps, 'store' | 'feeder' | 'metrics' | 'backlog'>,
+): void {
   app.get(
     '/healthz',
     {
@@ -37,7 +46,10 @@ export function healthRoutes(app: Api, deps: Pick<ApiDeps, 'store' | 'feeder' | 
         ...(deps.feeder.ready() ? [] : ['Redis does not answer']),
       ];
       const ready = problems.length === 0;
-      return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', problems });
+      const { degraded } = deps.backlog;
+      return reply
+        .code(ready ? 200 : 503)
+        .send({ status: ready ? 'ready' : 'not ready', problems, degraded });
     },
   );
 

@@ -154,35 +154,6 @@ export function messageRoutes(app: Api, deps: RouteDeps): void {
       return toPage(page, (row) => viewPush(row, caller));
     },
   );
-
-  app.post(
-    '/messages/:id/cancel',
-    {
-      schema: {
-        tags,
-        summary: 'Cancel what has not been sent',
-        params: IdPath,
-        response: { 200: MessageViewSchema, ...problemAnswers },
-      },
-    },
-    async (request) => {
-      const { appId } = request.caller;
-      const { id } = request.params;
-      if (!(await store.messages.cancel(appId, id))) throw notFound('message with this id');
-      const row = await store.messages.get(appId, id);
-      if (!row) throw notFound('message with this id');
-      // Its waiting batches are due now, so that the worker settles them.
-      const channelIds = await channelsOfMessage(appId, row.counts.queued ? id : undefined);
-      if (channelIds.length > 0) deps.feeder.feed(channelIds);
-      return viewMessage(row);
-    },
-  );
-
-  async function channelsOfMessage(appId: string, id: string | undefined): Promise<string[]> {
-    if (id === undefined) return [];
-    const page = await store.pushes.ofMessage(appId, id, { state: 'queued', limit: 200 });
-    return [...new Set(page.items.map(({ channelId }) => channelId))];
-  }
 }
 
 const EnvelopeSchema = strict({

@@ -17,8 +17,12 @@ export function viewMessage(row: MessageRow, now: number = Date.now()): MessageV
     pushes: row.pushCount,
     counts: row.counts,
     sendAt: row.sendAt?.toISOString() ?? null,
+    sendAtLocal: row.localTime?.sendAtLocal ?? null,
+    quietHours: row.localTime?.quietHours ?? null,
+    timeZone: row.localTime?.timeZone ?? null,
     expiresAt: row.expiresAt.toISOString(),
     cancelledAt: row.cancelledAt?.toISOString() ?? null,
+    pausedAt: row.pausedAt?.toISOString() ?? null,
     createdAt: timeOfId(row.id).toISOString(),
   };
 }
@@ -26,6 +30,7 @@ export function viewMessage(row: MessageRow, now: number = Date.now()): MessageV
 function stateOf(row: MessageRow, now: number): MessageView['state'] {
   if (row.cancelledAt) return 'cancelled';
   if (!row.counts.queued) return 'settled';
+  if (row.pausedAt) return 'paused';
   return row.sendAt && row.sendAt.getTime() > now ? 'scheduled' : 'queued';
 }
 

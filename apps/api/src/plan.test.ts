@@ -25,6 +25,7 @@ const settings = { topic: 'a.b', environment: 'production', port: 443, collapse:
 const channels = new Map(
   [channel('ios', settings), channel('ipad', settings)].map((row) => [row.name, row] as const),
 );
+const noDevices = { of: () => undefined, tooMany: undefined };
 const token = 'ab'.repeat(32);
 const body = (change: Partial<MessageBody> = {}): MessageBody => ({
   class: 'transactional',
@@ -33,7 +34,7 @@ const body = (change: Partial<MessageBody> = {}): MessageBody => ({
   ...change,
 });
 const plan = (change: Partial<MessageBody> = {}) => {
-  const planned = planMessage(body(change), { appId: 'app', channels, vendors, now });
+  const planned = planMessage(body(change), { appId: 'app', channels, devices: noDevices, vendors, now });
   assert.equal(planned.kind, 'planned', JSON.stringify(planned));
   return planned as Extract<typeof planned, { kind: 'planned' }>;
 };
@@ -96,13 +97,71 @@ describe('planMessage', () => {
     assert.ok(!JSON.stringify(rejected).includes(token));
   });
 
+  it('sends to the devices that were found, each once and where it is filed', () => {
+    const device = (name: string, change: object = {}) => ({
+      channelId: 'id-of-ios',
+      channel: 'ios',
+      token: name.repeat(64),
+      environment: null,
+      timeZone: null,
+      queries: [],
+      ...change,
+    });
+    const found = {
+      vip: {
+        active: [
+          device('a'),
+          device('b', { environment: 'production' }),
+          device('c', { environment: 'sandbox' }),
+          // Of a channel that had the name before, and of one that is gone.
+          device('d', { channelId: 'another' }),
+          device('e', { channel: 'gone' }),
+        ],
+        dead: 2,
+        misfiled: 1,
+      },
+      same: { active: [device('a')], dead: 0, misfiled: 0 },
+      gone: { active: [device('e', { channel: 'gone' })], dead: 1, misfiled: 0 },
+    };
+    const devices = {
+      of: ({ tag }: { tag?: string }) => (tag === undefined ? undefined : found[tag as keyof typeof found]),
+      tooMany: undefined,
+    };
+    const to = [{ tag: 'vip' }, { tag: 'same' }, { tag: 'gone' }, { channel: 'ios', token: 'c'.repeat(64) }];
+    const planned = planMessage(body({ to }), { appId: 'app', channels, devices, vendors, now });
+    assert.ok(planned.kind === 'planned');
+    assert.deepEqual(planned.message.recipients, [
+      { channelId: 'id-of-ios', token: 'a'.repeat(64) },
+      { channelId: 'id-of-ios', token: 'b'.repeat(64) },
+      { channelId: 'id-of-ios', token: 'c'.repeat(64), environment: 'sandbox' },
+    ]);
+    assert.deepEqual(
+      planned.rejected.map(({ pointer, code }) => `${pointer} ${code}`),
+      [
+        '/to/0/tag device-dead',
+        '/to/0/tag device-misfiled',
+        '/to/1/tag duplicate-recipient',
+        '/to/2/tag no-device',
+        '/to/3/token duplicate-recipient',
+      ],
+    );
+    const many = planMessage(body({ to }), {
+      appId: 'app',
+      channels,
+      devices: { ...devices, tooMany: '/to/0/tag' },
+      vendors,
+      now,
+    });
+    assert.equal(many.kind === 'refused' && many.problem.errors[0]?.pointer, '/to/0/tag');
+  });
+
   it('tells every contradiction at once', () => {
     const planned = planMessage(
       body({
         notification: { click: { type: 'screen' } },
         sendAt: '2027-11-22T12:00:00Z',
       }),
-      { appId: 'app', channels, vendors, now },
+      { appId: 'app', channels, devices: noDevices, vendors, now },
     );
     assert.equal(planned.kind, 'refused');
     assert.deepEqual(planned.kind === 'refused' && planned.problem.errors.map(({ pointer }) => pointer), [

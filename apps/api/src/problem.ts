@@ -19,10 +19,14 @@ const kinds = {
   'unsupported-media-type': { status: 415, title: 'The content type is not application/json' },
   'nothing-sendable': { status: 422, title: 'Nothing of the message can be sent' },
   'invalid-message': { status: 422, title: 'The message cannot be sent' },
+  'invalid-device': { status: 422, title: 'The device cannot be registered' },
   'invalid-channel': { status: 422, title: 'The channel cannot work' },
   'invalid-credential': { status: 422, title: 'The credential cannot be used' },
+  'too-much-waiting': { status: 429, title: 'Too much waits to be sent' },
   internal: { status: 500, title: 'Something went wrong here' },
   overloaded: { status: 503, title: 'Too much is waiting' },
+  'no-worker': { status: 504, title: 'No worker is there to do it' },
+  'no-answer': { status: 504, title: 'No answer came in time' },
   'ledger-away': { status: 503, title: 'The ledger is away' },
 } as const;
 
@@ -39,6 +43,8 @@ export interface ProblemDocument {
   code: string;
   instance?: string;
   errors?: FieldProblem[];
+  /** As in the header `Retry-After`, which an item of a batch does not have. */
+  retryAfterSeconds?: number;
 }
 
 /** Thrown by whatever cannot answer as asked; the error handler makes the document of it. */
@@ -65,6 +71,7 @@ export class ProblemError extends Error {
 
   document(instance?: string): ProblemDocument {
     const { status, title } = kinds[this.code];
+    const retryAfter = this.headers['retry-after'];
     return {
       type: `urn:pushmill:problem:${this.code}`,
       title,
@@ -73,6 +80,7 @@ export class ProblemError extends Error {
       code: this.code,
       ...(instance === undefined ? {} : { instance }),
       ...(this.errors.length === 0 ? {} : { errors: [...this.errors] }),
+      ...(retryAfter === undefined ? {} : { retryAfterSeconds: Number(retryAfter) }),
     };
   }
 }

@@ -1,7 +1,8 @@
 import { parsePushId, pushStates } from '@pushmill/core';
 import { Type } from 'typebox';
-import { fieldsProblem, notFound } from './problem.ts';
-import { PushSchema, PushWithTimelineSchema, timelineOf, viewPush } from './push-view.ts';
+import { moment } from './moment.ts';
+import { notFound } from './problem.ts';
+import { PushSchema, PushWithTimelineSchema, timelineOf, viewPush, viewTask } from './push-view.ts';
 import { Limit, oneOf, PushId, pageOf, problemAnswers, strict, Time, toPage } from './schema.ts';
 import type { Api, RouteDeps } from './server-types.ts';
 
@@ -22,7 +23,11 @@ export function pushRoutes(app: Api, { store }: RouteDeps): void {
       const ref = parsePushId(request.params.id);
       const found = ref && (await store.pushes.get(request.caller.appId, ref));
       if (!found) throw notFound('push with this id');
-      return { ...viewPush(found.push, request.caller), timeline: timelineOf(found) };
+      return {
+        ...viewPush(found.push, request.caller),
+        timeline: timelineOf(found),
+        task: viewTask(found.task),
+      };
     },
   );
 
@@ -31,9 +36,16 @@ export function pushRoutes(app: Api, { store }: RouteDeps): void {
     {
       schema: {
         tags,
-        summary: 'Did it arrive? Pushes by token, channel, state, code and time; newest first',
+        summary: 'Did it arrive? Pushes by token, user, channel, state, code and time; newest first',
         querystring: strict({
           token: Type.Optional(Type.String({ minLength: 1, maxLength: 4_096 })),
+          user: Type.Optional(
+            Type.String({
+              minLength: 1,
+              maxLength: 256,
+              description: 'To the tokens that their devices have now',
+            }),
+          ),
           channel: Type.Optional(Type.String({ maxLength: 64 })),
           vendor: Type.Optional(Type.String({ maxLength: 64 })),
           state: Type.Optional(oneOf(pushStates)),
@@ -50,22 +62,10 @@ export function pushRoutes(app: Api, { store }: RouteDeps): void {
       const { from, to, ...filter } = request.query;
       const page = await store.pushes.find(request.caller.appId, {
         ...filter,
-        from: moment('from', from),
-        to: moment('to', to),
+        from: moment('/query/from', from),
+        to: moment('/query/to', to),
       });
       return toPage(page, (row) => viewPush(row, request.caller));
     },
   );
-}
-
-/** The form allows a thirtieth of February. */
-function moment(name: string, text: string | undefined): Date | undefined {
-  if (text === undefined) return undefined;
-  const time = new Date(text);
-  // Ids start with the milliseconds since 1970, in 48 bits.
-  if (Number.isNaN(time.getTime()) || time.getTime() < 0) {
-    const detail = `${name} is not a moment that can be asked for.`;
-    throw fieldsProblem('invalid-request', [{ pointer: `/query/${name}`, code: 'wrong-format', detail }]);
-  }
-  return time;
 }

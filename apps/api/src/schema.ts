@@ -38,6 +38,10 @@ export const Cursor = Type.String({
   pattern: `^(${UUID}|${PUSH_ID})$`,
   description: 'The nextCursor of the page before',
 });
+export const TimedCursor = Type.String({
+  pattern: `^[0-9]{1,15}\\.${PUSH_ID}$`,
+  description: 'The nextCursor of the page before',
+});
 export const Limit = Type.Integer({ minimum: 1, maximum: 200, default: 50 });
 
 export const PushStateName = oneOf(pushStates);
@@ -65,6 +69,7 @@ export const Problem = strict(
     code: Type.String({ description: 'Stable' }),
     instance: Type.Optional(Type.String()),
     errors: Type.Optional(Type.Array(FieldProblemSchema)),
+    retryAfterSeconds: Type.Optional(Type.Integer({ description: 'Try again then' })),
   },
   { description: 'RFC 9457 problem document, application/problem+json' },
 );

@@ -7,6 +7,8 @@ import type { Vendor } from '@pushmill/vendors';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { Acceptance, Feeder } from './acceptance.ts';
 import type { Authenticator } from './authentication.ts';
+import type { Backlog } from './backlog.ts';
+import type { BacklogBounds } from './backlog-bounds.ts';
 import type { ChannelDirectory } from './channel-directory.ts';
 
 /** A Fastify server whose route types come from the TypeBox schemas. */
@@ -30,7 +32,8 @@ export interface ApiDeps {
     publicReceiptsUrl: string;
     /** Without it there is no dashboard. */
     operatorPassword?: Secret | undefined;
-  };
+    /** How much may wait before messages are refused; no bound where none is given. */
+  } & Partial<BacklogBounds>;
 }
 
 /** What the routes share. */
@@ -38,4 +41,5 @@ export interface RouteDeps extends ApiDeps {
   authenticator: Authenticator;
   channels: ChannelDirectory;
   acceptance: Acceptance;
+  backlog: Backlog;
 }

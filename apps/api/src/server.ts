@@ -1,21 +1,27 @@
 import Fastify, { type FastifyBaseLogger, type FastifyReply, LogController } from 'fastify';
 import { Acceptance } from './acceptance.ts';
 import { createAuthenticator, requireCaller } from './authentication.ts';
+import { Backlog } from './backlog.ts';
 import { ChannelDirectory } from './channel-directory.ts';
 import { channelRoutes } from './channel-routes.ts';
 import { dashboardRoutes } from './dashboard-routes.ts';
+import { deadLetterRoutes } from './dead-letter-routes.ts';
+import { deviceRoutes } from './device-routes.ts';
 import { documentation, openApiRoute } from './documentation.ts';
 import { eventRoutes } from './event-routes.ts';
 import { healthRoutes } from './health-routes.ts';
 import { readJsonBodies } from './json-body.ts';
 import { keyRoutes } from './key-routes.ts';
+import { messageControlRoutes } from './message-control-routes.ts';
 import { messageRoutes } from './message-routes.ts';
 import { observeRequests } from './observation.ts';
+import { operationRoutes } from './operation-routes.ts';
 import { notFound, problemContentType, problemOf } from './problem.ts';
 import { pushRoutes } from './push-routes.ts';
 import { receiptRoutes } from './receipt-routes.ts';
 import type { Api, ApiDeps, RouteDeps } from './server-types.ts';
 import { validatorCompiler } from './validation.ts';
+import { vendorRoutes } from './vendor-routes.ts';
 
 /** Room for a message to 50,000 APNs tokens; ten megabytes are refused before they are read. */
 export const bodyLimitBytes = 5_000_000;
@@ -24,6 +30,8 @@ export const bodyLimitBytes = 5_000_000;
 export async function buildApi(deps: ApiDeps): Promise<Api> {
   const app = createServer(deps);
   const observation = observeRequests(app, deps.metrics);
+  const { maxBacklog = Number.POSITIVE_INFINITY, maxUrgentAgeSeconds = Number.POSITIVE_INFINITY } =
+    deps.settings;
   const routeDeps: RouteDeps = {
     ...deps,
     authenticator: createAuthenticator({
@@ -32,8 +40,10 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
     }),
     channels: new ChannelDirectory(deps.store),
     acceptance: new Acceptance({ ...deps, observe: observation.group }),
+    backlog: new Backlog({ ...deps, bounds: { maxBacklog, maxUrgentAgeSeconds } }),
   };
   app.addHook('onClose', () => routeDeps.acceptance.drained());
+  app.addHook('onClose', () => routeDeps.backlog.close());
 
   await documentation(app);
   await app.register(
@@ -41,10 +51,15 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
       requireCaller(v1, routeDeps.authenticator);
       for (const routes of [
         messageRoutes,
+        messageControlRoutes,
         pushRoutes,
+        deviceRoutes,
         channelRoutes,
+        operationRoutes,
+        vendorRoutes,
         keyRoutes,
         receiptRoutes,
+        deadLetterRoutes,
         eventRoutes,
       ]) {
         routes(v1, routeDeps);
@@ -53,7 +68,7 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
     { prefix: '/v1' },
   );
   await app.register((pages: Api) => dashboardRoutes(pages, routeDeps));
-  healthRoutes(app, deps);
+  healthRoutes(app, routeDeps);
   openApiRoute(app);
   await app.ready();
   return app;

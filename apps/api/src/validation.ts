@@ -19,6 +19,7 @@ const codes: Readonly<Record<string, string>> = {
   minProperties: 'too-few',
   maxProperties: 'too-many',
   minimum: 'too-small',
+  exclusiveMinimum: 'too-small',
   maximum: 'too-large',
   pattern: 'wrong-format',
   format: 'wrong-format',
@@ -74,7 +75,7 @@ function allowedAt(errors: readonly SchemaError[], path: string): string[] {
 }
 
 /** `/notification/title` as a sentence names it. */
-function fieldName(pointer: string): string {
+export function fieldName(pointer: string): string {
   if (pointer === '') return 'The body';
   return pointer.slice(1).split('/').map(unescapePointer).join('.');
 }

@@ -19,9 +19,16 @@ const good: Findings = {
   comparison: { neverTaken: 0, takenUnknown: 0, takenUnanswered: 1 },
   emulators: {
     apns: emulator({ requests: 60, accepted: 46, duplicates: 2, refused: { BadDeviceToken: 4 } }),
-    mpaas: emulator({ requests: 50, accepted: 45, receiptsSent: 46, receiptsTaken: 46 }),
+    mpaas: emulator({
+      requests: 50,
+      accepted: 45,
+      receiptsSent: 46,
+      receiptsTaken: 46,
+      receiptsForged: 2,
+    }),
   },
   receiptsOutstanding: 0,
+  receiptsRefused: 2,
   durationMs: 2_000,
   redisPeakBytes: 3 * 1024 * 1024,
   postgresBytes: null,
@@ -64,10 +71,15 @@ describe('balance', () => {
       {
         emulators: {
           ...good.emulators,
-          mpaas: emulator({ accepted: 45, receiptsSent: 46, receiptsTaken: 45 }),
+          mpaas: emulator({ accepted: 45, receiptsSent: 46, receiptsTaken: 45, receiptsForged: 2 }),
         },
       },
       /sent 46 receipts and 45 were taken/,
+    ],
+    [
+      'a forged receipt that was believed',
+      { receiptsRefused: 1 },
+      /2 receipts were forged and only 1 were refused/,
     ],
     ['a receipt that never came', { receiptsOutstanding: 1 }, /1 accepted pushes have no receipt/],
   ] as const) {
@@ -83,7 +95,8 @@ describe('accountText', () => {
   it('says it in a table and a sentence', () => {
     const text = accountText(balance(good));
     assert.match(text, /^delivered +40$/m);
-    assert.match(text, /^apns +60 +46 +2 +4 +0 +0$/m);
+    assert.match(text, /^apns +60 +46 +2 +4 +0 +0 +0$/m);
+    assert.match(text, /^receipts: 46 sent, 46 taken, 2 forged and 2 refused$/m);
     assert.match(text, /50 pushes\/s over 2\.0 s, seed 1/);
     assert.match(text, /Redis peak 3\.0 MiB, Postgres on disk not known/);
     assert.match(text, /The account balances\.$/);

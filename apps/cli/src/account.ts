@@ -13,6 +13,8 @@ export interface Findings {
   emulators: Readonly<Record<string, EmulatorAccount>>;
   /** Accepted pushes of vendors that call back, whose receipt is not in. */
   receiptsOutstanding: number;
+  /** Callbacks that the receipts service did not believe. */
+  receiptsRefused: number;
   durationMs: number;
   redisPeakBytes: number | null;
   postgresBytes: number | null;
@@ -29,6 +31,8 @@ export interface Account extends Omit<Findings, 'emulators'> {
   duplicates: number;
   receiptsSent: number;
   receiptsTaken: number;
+  /** Sent by somebody who is not the vendor. */
+  receiptsForged: number;
   pushesPerSecond: number;
   emulators: Findings['emulators'];
   /** One sentence for each thing that does not add up. */
@@ -42,14 +46,16 @@ const takenStates: readonly PushState[] = ['accepted', 'delivered', 'displayed',
 export function balance(findings: Findings): Account {
   const count = (state: PushState) => findings.states[state] ?? 0;
   const total = (states: readonly PushState[]) => states.reduce((sum, state) => sum + count(state), 0);
-  const overAll = (field: 'accepted' | 'duplicates' | 'receiptsSent' | 'receiptsTaken') =>
-    Object.values(findings.emulators).reduce((sum, emulator) => sum + emulator[field], 0);
+  type Figure = 'accepted' | 'duplicates' | 'receiptsSent' | 'receiptsTaken' | 'receiptsForged';
+  const overAll = (field: Figure) =>
+    Object.values(findings.emulators).reduce((sum, emulator) => sum + (emulator[field] ?? 0), 0);
 
   const sum = total(pushStates);
   const takenByLedger = total(takenStates);
   const takenByEmulators = overAll('accepted');
   const receiptsSent = overAll('receiptsSent');
   const receiptsTaken = overAll('receiptsTaken');
+  const receiptsForged = overAll('receiptsForged');
   const problems: string[] = [];
   if (sum !== findings.requested)
     problems.push(`${findings.requested} pushes were requested and the ledger has ${sum}.`);
@@ -62,6 +68,11 @@ export function balance(findings: Findings): Account {
   if (receiptsTaken !== receiptsSent) {
     problems.push(`The emulators sent ${receiptsSent} receipts and ${receiptsTaken} were taken.`);
   }
+  if (findings.receiptsRefused < receiptsForged) {
+    problems.push(
+      `${receiptsForged} receipts were forged and only ${findings.receiptsRefused} were refused.`,
+    );
+  }
   if (findings.receiptsOutstanding > 0) {
     problems.push(`${findings.receiptsOutstanding} accepted pushes have no receipt.`);
   }
@@ -73,6 +84,7 @@ export function balance(findings: Findings): Account {
     duplicates: overAll('duplicates'),
     receiptsSent,
     receiptsTaken,
+    receiptsForged,
     pushesPerSecond: Math.round(findings.requested / Math.max(0.001, findings.durationMs / 1000)),
     problems,
     balanced: problems.length === 0,
@@ -92,13 +104,18 @@ export function accountText(account: Account): string {
     Object.values(one.refused).reduce((sum, refused) => sum + refused, 0),
     one.receiptsSent,
     one.receiptsTaken,
+    one.receiptsForged ?? 0,
   ]);
   const bytes = (value: number | null) => (value === null ? 'not known' : byteText(value));
   return [
     table(['state', 'pushes'], [...states, ['sum', account.sum], ['requested', account.requested]]),
     '',
-    table(['emulator', 'requests', 'taken', 'again', 'refused', 'receipts sent', 'taken by us'], emulators),
+    table(
+      ['emulator', 'requests', 'taken', 'again', 'refused', 'receipts sent', 'taken by us', 'forged'],
+      emulators,
+    ),
     '',
+    `receipts: ${account.receiptsSent} sent, ${account.receiptsTaken} taken, ${account.receiptsForged} forged and ${account.receiptsRefused} refused`,
     `${account.pushesPerSecond} pushes/s over ${(account.durationMs / 1000).toFixed(1)} s, seed ${account.seed}`,
     `Redis peak ${bytes(account.redisPeakBytes)}, Postgres on disk ${bytes(account.postgresBytes)}`,
     ...account.problems,

@@ -1,15 +1,15 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type Channel, type Client, createClient } from '@pushmill/client';
+import { type Client, createClient } from '@pushmill/client';
 import { readSettings } from '@pushmill/config';
 import { lockDataDir, type Server, startPostgres, startRedis } from '@pushmill/embedded';
 import { migrate } from '@pushmill/store';
 import type { Emulator } from '@pushmill/vendors';
 import { createClosing } from './closing.ts';
 import { clusterSecrets, ensureKeys } from './cluster-secrets.ts';
-import { connectChannels, emulatedVendors, startEmulator } from './emulation.ts';
+import { connectChannels, type EmulatedChannel, emulatedVendors, startEmulator } from './emulation.ts';
 import { removeLocalFile, writeLocalFile } from './local-file.ts';
-import { type Ports, settlePorts } from './ports.ts';
+import { localUrl, type Ports, settlePorts } from './ports.ts';
 import { type RoleName, type RoleProcess, startRole } from './role-process.ts';
 
 export interface ClusterOptions {
@@ -47,7 +47,7 @@ export interface Cluster {
   /** By vendor; empty without `demo`. */
   readonly emulators: ReadonlyMap<string, Emulator>;
   /** The channels that reach the emulators. */
-  readonly channels: readonly Channel[];
+  readonly channels: readonly EmulatedChannel[];
   /** Everything, in reverse. Leaves no process. */
   stop(): Promise<void>;
 }
@@ -102,9 +102,8 @@ async function start(options: ClusterOptions, closing: ReturnType<typeof createC
   const keys = await ensureKeys(dataDir, postgres.url, secrets.masterKey);
   step();
 
-  const address = `http://${/[:]/.test(settings.host) ? `[${settings.host}]` : settings.host}`;
-  const url = `${reachable(address)}:${ports.api}`;
-  const receiptsUrl = `${reachable(address)}:${ports.receipts}`;
+  const url = localUrl(settings.host, ports.api);
+  const receiptsUrl = localUrl(settings.host, ports.receipts);
   const logs = join(dataDir, 'logs');
   await mkdir(logs, { recursive: true, mode: 0o700 });
   const roleEnv: NodeJS.ProcessEnv = {
@@ -148,6 +147,9 @@ async function start(options: ClusterOptions, closing: ReturnType<typeof createC
     pid: process.pid,
     url,
     receiptsUrl,
+    workerUrl: localUrl(settings.host, ports.metrics),
+    redisUrl: redis.url,
+    demo: options.demo !== undefined,
     ...keys,
     databaseUrl: postgres.url,
     masterKey: secrets.masterKey,
@@ -174,9 +176,4 @@ async function start(options: ClusterOptions, closing: ReturnType<typeof createC
 function settledValue<T>(result: PromiseSettledResult<T>): T {
   if (result.status === 'rejected') throw result.reason;
   return result.value;
-}
-
-/** "Everywhere" is an address to listen on and not one to call. */
-function reachable(address: string): string {
-  return address.replace('//0.0.0.0', '//127.0.0.1').replace('//[::]', '//[::1]');
 }

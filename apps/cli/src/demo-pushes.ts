@@ -5,6 +5,7 @@ import {
   type MessageRequest,
   type PushWithTimeline,
   type Recipient,
+  type TimelineEntry,
 } from '@pushmill/client';
 import type { Cluster } from './cluster.ts';
 import { CommandError } from './failure.ts';
@@ -55,10 +56,12 @@ export async function awaitPushes(
   signal?: AbortSignal,
 ): Promise<{ pushes: PushWithTimeline[]; complete: boolean }> {
   const callsBack = new Set(
-    cluster.channels.filter((channel) => channel.callbackUrl).map((channel) => channel.name),
+    cluster.channels.filter((channel) => channel.receipts).map((channel) => channel.name),
   );
   const isComplete = (push: PushWithTimeline) =>
-    push.state !== 'queued' && !(push.state === 'accepted' && callsBack.has(push.channel));
+    push.state !== 'queued' &&
+    (!callsBack.has(push.channel) || push.state !== 'accepted' || push.timeline.some(isReceipt));
+  const isReceipt = (entry: TimelineEntry) => entry.type === 'receipt';
   const producer = producerOf(cluster);
   const deadline = Date.now() + waitMs;
   for (;;) {

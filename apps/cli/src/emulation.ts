@@ -54,19 +54,28 @@ async function installationAuthority(dataDir: string): Promise<Authority> {
   return authority;
 }
 
+/** A channel that reaches an emulator. */
+export interface EmulatedChannel extends Channel {
+  /** Whether the emulator calls back about what it took through this channel. */
+  receipts: boolean;
+}
+
 /**
  * Makes the installation's channels reach these emulators: created if absent, else given the present address
  * and credential, which change with every start. Then tells the emulators where their receipts go.
  * @throws CommandError  when a channel of the same name is a real one; it is left as it is
  */
-export async function connectChannels(client: Client, running: readonly Emulator[]): Promise<Channel[]> {
+export async function connectChannels(
+  client: Client,
+  running: readonly Emulator[],
+): Promise<EmulatedChannel[]> {
   const existing = new Map((await client.channels.list()).map((channel) => [channel.name, channel]));
-  const connected: Channel[] = [];
+  const connected: EmulatedChannel[] = [];
   for (const emulator of running) {
     for (const wanted of emulator.channels) {
       const channel = await connectChannel(client, emulator, wanted, existing.get(wanted.name));
       if (channel.callbackUrl) emulator.setCallback(channel.name, channel.callbackUrl);
-      connected.push(channel);
+      connected.push({ ...channel, receipts: wanted.receipts === true });
     }
   }
   return connected;

@@ -10,6 +10,11 @@ export interface LocalFile {
   pid: number;
   url: string;
   receiptsUrl: string;
+  /** Of the worker's `/healthz`, `/readyz` and `/metrics`. */
+  workerUrl: string;
+  redisUrl: string;
+  /** Whether its emulators run too. */
+  demo: boolean;
   producerKey: string;
   operatorKey: string;
   databaseUrl: string;

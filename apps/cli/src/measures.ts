@@ -1,38 +1,24 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
+import { askRedis } from './redis-dialog.ts';
 
-/**
- * The most memory that Redis has used since its start (`used_memory_peak`); null when it does not say.
- * Two commands by hand spare the command line a Redis client.
- */
-export function redisPeakBytes(redisUrl: string): Promise<number | null> {
-  const { hostname, port, password, username, protocol } = new URL(redisUrl);
-  if (protocol !== 'redis:') return Promise.resolve(null);
-  return new Promise((resolve) => {
-    const socket = connect({ host: hostname, port: Number(port || 6379) });
-    let answer = '';
-    const finish = (value: number | null) => {
-      socket.destroy();
-      resolve(value);
-    };
-    socket.setTimeout(5_000, () => finish(null));
-    socket.on('error', () => finish(null));
-    socket.on('close', () => finish(null));
-    socket.on('data', (chunk) => {
-      answer += chunk.toString('latin1');
-      const found = /\r\nused_memory_peak:(\d+)\r\n/.exec(answer);
-      if (found) finish(Number(found[1]));
-    });
-    const login = password
-      ? [command('AUTH', decodeURIComponent(username) || 'default', decodeURIComponent(password))]
-      : [];
-    socket.write([...login, command('INFO', 'memory')].join(''));
-  });
+/** The most memory that Redis has used since its start; null when it does not say. */
+export async function redisPeakBytes(redisUrl: string): Promise<number | null> {
+  const [memory] = await askRedis(redisUrl, [['INFO', 'memory']]).catch(() => []);
+  const found = /^used_memory_peak:(\d+)\r?$/m.exec(String(memory));
+  return found ? Number(found[1]) : null;
 }
 
-function command(...words: string[]): string {
-  return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`;
+/**
+ * Callbacks that the receipts service did not believe since its start, by its own metrics: not proven, or to an
+ * address that is nobody's. The ledger keeps only some of the first kind a minute.
+ */
+export async function callbacksRefused(receiptsUrl: string): Promise<number> {
+  const text = await (await fetch(`${receiptsUrl}/metrics`)).text();
+  const counted = text.matchAll(
+    /^pushmill_callbacks_total\{[^}]*result="(?:refused|unknown)"[^}]*\} (\d+)$/gm,
+  );
+  return [...counted].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 /** What an embedded Postgres takes on disk, its log of changes included; null for one that is elsewhere. */

@@ -68,3 +68,9 @@ function tryPort(host: string, port: number): Promise<string | undefined> {
     probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(undefined)));
   });
 }
+
+/** Where a server that listens on this host is called. "Everywhere" is an address to listen on and not one to call. */
+export function localUrl(host: string, port: number): string {
+  const callable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${callable.includes(':') ? `[${callable}]` : callable}:${port}`;
+}

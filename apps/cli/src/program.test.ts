@@ -10,15 +10,17 @@ let server: Server;
 let env: NodeJS.ProcessEnv;
 let seen: { call: string; body: unknown }[] = [];
 let answer: { status: number; body: unknown } = { status: 200, body: {} };
+/** Answers of calls that are not answered like all others. */
+let answers: Record<string, { status: number; body: unknown }> = {};
 
 before(async () => {
   server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += chunk;
-    seen.push({ call: `${request.method} ${request.url}`, body: body && JSON.parse(body) });
-    response
-      .writeHead(answer.status, { 'content-type': 'application/json' })
-      .end(JSON.stringify(answer.body));
+    const call = `${request.method} ${request.url}`;
+    seen.push({ call, body: body && JSON.parse(body) });
+    const { status, body: text } = answers[call] ?? answer;
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(text));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   env = {
@@ -35,6 +37,7 @@ after(() => {
 
 beforeEach(() => {
   seen = [];
+  answers = {};
 });
 
 async function run(line: string[], given: Parameters<typeof silentTerminal>[0] = {}, settings = env) {
@@ -67,10 +70,15 @@ describe('pushmill', () => {
         'send',
         'status',
         'watch',
+        'cancel',
+        'pause',
+        'resume',
         'channels',
+        'dead-letters',
         'certs',
         'keys',
         'migrate',
+        'doctor',
       ],
     );
   });
@@ -91,6 +99,9 @@ describe('pushmill', () => {
     ['worker', '--vendors', 'apns,,'],
     ['demo', '--pushes', '-1'],
     ['emulate'],
+    ['channels', 'verify'],
+    ['channels', 'call', 'c'],
+    ['channels', 'call', 'c', 'tag-create', '--set', 'novalue'],
     ['send', '--class', 'spam'],
     ['send', '--data', 'novalue'],
     ['status'],
@@ -231,6 +242,26 @@ describe('status and watch', () => {
   });
 });
 
+describe('cancel, pause and resume', () => {
+  const message = { id, state: 'paused', counts: { queued: 2, accepted: 1 } };
+
+  for (const verb of ['cancel', 'pause', 'resume']) {
+    it(`${verb} says how the message stands then`, async () => {
+      answer = { status: 200, body: message };
+      const terminal = await run([verb, id]);
+      assert.deepEqual(seen, [{ call: `POST /v1/messages/${id}/${verb}`, body: '' }]);
+      assert.deepEqual(terminal.lines, [`Message ${id}: paused; 2 queued, 1 accepted`]);
+      assert.deepEqual((await run([verb, id, '--json'])).documents, [message]);
+    });
+  }
+
+  it('refuse what is not the id of a message', async () => {
+    await assert.rejects(run(['pause', `${id}.0`]), /^CommandError: .* names one push/);
+    await assert.rejects(run(['cancel', 'x']), /is not an id/);
+    assert.deepEqual(seen, []);
+  });
+});
+
 describe('channels', () => {
   const channel = {
     name: 'c',
@@ -279,6 +310,153 @@ describe('channels', () => {
   });
 });
 
+describe('what a vendor does besides sending', () => {
+  const taken = {
+    operation: 'verify',
+    ok: true,
+    kind: 'accepted',
+    code: null,
+    detail: null,
+    result: { topics: ['a', 'b'], app: 'x' },
+  };
+  const refused = {
+    operation: 'verify',
+    ok: false,
+    kind: 'misconfigured',
+    code: 'InvalidProviderToken',
+    detail: 'The provider token is not valid.',
+    result: null,
+  };
+  const input = {
+    type: 'object',
+    required: ['tag'],
+    properties: { tag: { type: 'string' }, limit: { type: 'integer' } },
+  };
+  const operations = [{ name: 'tag-size', summary: 'Count the devices of a tag', input }];
+  const channelIsOf = (vendor: { title: string; operations: unknown[] }) => {
+    answers['GET /v1/channels/c'] = { status: 200, body: { name: 'c', vendor: 'baidu' } };
+    answers['GET /v1/vendors/baidu'] = { status: 200, body: { name: 'baidu', ...vendor } };
+  };
+
+  it('verify says that the credential is good, and what the vendor gave', async () => {
+    answer = { status: 200, body: taken };
+    const terminal = await run(['channels', 'verify', 'c']);
+    assert.deepEqual(seen, [{ call: 'POST /v1/channels/c/verify', body: '' }]);
+    assert.match(terminal.lines.join('\n'), /^The vendor takes the credential of the channel c\.$/m);
+    assert.match(terminal.lines.join('\n'), /^topics +\["a","b"\]$/m);
+    assert.deepEqual((await run(['channels', 'verify', 'c', '--json'])).documents, [taken]);
+  });
+
+  it('verify fails with the vendor’s words', async () => {
+    answer = { status: 200, body: refused };
+    const sentence =
+      /^CommandError: The credential of the channel c is not proven: the vendor refuses .* \(InvalidProviderToken: The provider token is not valid\.\)\.$/;
+    await assert.rejects(run(['channels', 'verify', 'c']), sentence);
+    await assert.rejects(run(['channels', 'verify', 'c', '--json']), sentence);
+  });
+
+  for (const [kind, words] of [
+    ['throttled', /asked too often, so try again later \(InvalidProviderToken/],
+    ['unavailable', /no usable answer came from the vendor, so try again/],
+    ['rejected', /the vendor refuses it \(/],
+  ] as const) {
+    it(`verify does not take ${kind} for a proof`, async () => {
+      answer = { status: 200, body: { ...refused, kind } };
+      await assert.rejects(run(['channels', 'verify', 'c']), words);
+    });
+  }
+
+  it('verify passes on that no worker is there', async () => {
+    const detail = 'No worker serves baidu channels: start one with "pushmill worker".';
+    answer = { status: 504, body: { title: 'No worker', code: 'no-worker', detail } };
+    await assert.rejects(run(['channels', 'verify', 'c']), /No worker serves baidu channels/);
+  });
+
+  it('operations are listed with their fields', async () => {
+    channelIsOf({ title: 'Baidu', operations });
+    const terminal = await run(['channels', 'operations', 'c']);
+    assert.match(terminal.lines.join('\n'), /^tag-size +Count the devices of a tag +tag, limit\?$/m);
+    assert.deepEqual((await run(['channels', 'operations', 'c', '--json'])).documents, [operations]);
+    channelIsOf({ title: 'Tencent TPNS', operations: [] });
+    assert.deepEqual((await run(['channels', 'operations', 'c'])).notes, ['Tencent TPNS has no operations.']);
+  });
+
+  it('call makes its input of files and options, each field of its type', async () => {
+    channelIsOf({ title: 'Baidu', operations });
+    answer = { status: 200, body: { ...taken, operation: 'tag-size', result: { size: 7 } } };
+    const line = ['channels', 'call', 'c', 'tag-size', '--input', '-', '--set', 'tag=12', '--set', 'limit=3'];
+    const terminal = await run(line, { input: '{"tag":"from the file","more":1}' });
+    assert.deepEqual(seen.at(-1), {
+      call: 'POST /v1/channels/c/operations/tag-size',
+      body: { tag: '12', more: 1, limit: 3 },
+    });
+    assert.match(terminal.lines.join('\n'), /^size +7$/m);
+  });
+
+  it('call leaves an operation that there is not to the api', async () => {
+    channelIsOf({ title: 'Baidu', operations });
+    const detail = 'Baidu has no operation fly; it has: tag-size.';
+    answer = { status: 404, body: { title: 'Not found', code: 'not-found', detail } };
+    await assert.rejects(run(['channels', 'call', 'c', 'fly', '--set', 'a=1']), /it has: tag-size/);
+    assert.deepEqual(seen.at(-1)?.body, { a: '1' });
+  });
+
+  it('call fails when the vendor did not do it', async () => {
+    answer = { status: 200, body: { ...refused, kind: 'rejected', code: '30602', detail: 'no such tag' } };
+    await assert.rejects(
+      run(['channels', 'call', 'c', 'tag-size']),
+      /^CommandError: tag-size was not done: the vendor refuses this \(30602: no such tag\)\.$/,
+    );
+  });
+});
+
+describe('doctor', () => {
+  it('names what is wrong with the settings, and fails', async () => {
+    const terminal = silentTerminal();
+    const program = createProgram({ env: { PUSHMILL_PROT: '1' }, terminal });
+    await assert.rejects(
+      program.parseAsync(['node', 'pushmill', 'doctor']),
+      /^CommandError: 1 check has failed\.$/,
+    );
+    const text = terminal.lines.join('\n');
+    assert.match(text, /^settings +FAILED +PUSHMILL_PROT is not a setting; did you mean PUSHMILL_PORT\?/m);
+    assert.match(text, /^What to do:\n {2}settings: Correct it/m);
+  });
+
+  it('answers programs in JSON, and never with a password', async () => {
+    const settings = {
+      PUSHMILL_DATA_DIR: '/nowhere',
+      REDIS_URL: 'redis://:the-password@127.0.0.1:1',
+      DATABASE_URL: 'postgres://user:the-password@127.0.0.1:1/pushmill',
+      PUSHMILL_PORT: '1',
+      PUSHMILL_RECEIPTS_PORT: '1',
+      PUSHMILL_METRICS_PORT: '1',
+    };
+    const terminal = silentTerminal();
+    const program = createProgram({ env: settings, terminal });
+    await assert.rejects(
+      program.parseAsync(['node', 'pushmill', 'doctor', '--json']),
+      /3 checks have failed/,
+    );
+    const [report] = terminal.documents as [{ ok: boolean; findings: { check: string; state: string }[] }];
+    assert.equal(report.ok, false);
+    assert.deepEqual(
+      report.findings.map(({ check, state }) => `${check}: ${state}`),
+      [
+        'settings: failed',
+        'Postgres: failed',
+        'Redis: failed',
+        'role api: skipped',
+        'role receipts: skipped',
+        'role worker: skipped',
+        'public receipts URL: warning',
+        'channels: skipped',
+      ],
+    );
+    assert.doesNotMatch(JSON.stringify(report), /the-password/);
+  });
+});
+
 describe('without anything to talk to', () => {
   const nothing = { PUSHMILL_DATA_DIR: '/nowhere' };
   for (const line of [['channels', 'list'], ['keys', 'list'], ['migrate'], ['status', id]]) {
@@ -299,6 +477,10 @@ describe('without anything to talk to', () => {
 
   it('an unknown vendor is named before anything starts', async () => {
     await assert.rejects(run(['emulate', 'nokia']), /no emulator of "nokia"/);
+    await assert.rejects(
+      run(['emulate', 'apns', '--fault', 'slow=0.1', '--fault', 'status=418']),
+      /no answer with status 418/,
+    );
     await assert.rejects(run(['worker', '--vendors', 'nokia']), /"nokia" is not a vendor/);
   });
 });

@@ -1,9 +1,12 @@
 import { Command } from 'commander';
 import { addCertsCommand } from './commands/certs.ts';
 import { addChannelsCommand } from './commands/channels.ts';
+import { addDeadLettersCommand } from './commands/dead-letters.ts';
 import { addDemoCommand } from './commands/demo.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
 import { addEmulateCommand } from './commands/emulate.ts';
 import { addKeysCommand } from './commands/keys.ts';
+import { addMessageControlCommands } from './commands/message-control.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addRoleCommands } from './commands/roles.ts';
 import { addSendCommand } from './commands/send.ts';
@@ -31,9 +34,12 @@ export function createProgram(context: Context): Command {
   addSendCommand(program, context);
   addStatusCommand(program, context);
   addWatchCommand(program, context);
+  addMessageControlCommands(program, context);
   addChannelsCommand(program, context);
+  addDeadLettersCommand(program, context);
   addCertsCommand(program, context);
   addKeysCommand(program, context);
   addMigrateCommand(program, context);
+  addDoctorCommand(program, context);
   return program;
 }

@@ -1,23 +1,33 @@
 import {
-  cut,
   type Decision,
   decide,
   formatPushId,
+  GroupCommit,
   type Outcome,
   outcomeCode,
   type PushRef,
+  type PushState,
   pushIdentity,
-  timeOfId,
   tokenHash,
 } from '@pushmill/core';
-import type { ClaimedBatch, ClaimedPush, OutcomeRecord, RemainingGroup, Store } from '@pushmill/store';
+import type {
+  ClaimedBatch,
+  ClaimedPush,
+  OutcomeRecord,
+  RemainingGroup,
+  Standing,
+  Store,
+} from '@pushmill/store';
 import type { OutgoingMessage, OutgoingPush } from '@pushmill/vendors';
 import type { ActiveChannel } from './active-channel.ts';
+import { byMessage, callsOf } from './calls.ts';
 import { writePatiently } from './ledger-patience.ts';
 import { OutcomeRecorder } from './outcome-recorder.ts';
+import { QuietHoursWatch } from './quiet-hours.ts';
+import { Ration } from './quota.ts';
 
 export interface BatchRunDeps {
-  store: Pick<Store, 'batches'>;
+  store: Pick<Store, 'batches' | 'quotas'>;
   isLedgerAway: (error: unknown) => boolean;
   log: {
     info: (fields: Record<string, unknown>, message: string) => void;
@@ -81,6 +91,13 @@ const senderFailed: Outcome = {
   mayHaveArrived: true,
 };
 
+const holderDied: Outcome = {
+  kind: 'unavailable',
+  code: 'worker-lost',
+  detail: 'a worker died after it had begun to send this push; the vendor may have it',
+  mayHaveArrived: true,
+};
+
 type StopReason = 'outdated' | 'paused' | 'shutdown';
 
 class BatchRun {
@@ -91,8 +108,18 @@ class BatchRun {
   /** Added to our clock gives the ledger's. */
   readonly #skewMs: number;
   readonly #later = new Map<number, PushRef[]>();
+  /** By message: what waits until it is resumed. */
+  readonly #held = new Map<string, PushRef[]>();
+  /** By due time: what waits for another day's quota. */
+  readonly #rationed = new Map<number, PushRef[]>();
   readonly #flying = new Set<Promise<void>>();
+  readonly #interrupted: AbortSignal;
+  readonly #marks: GroupCommit<readonly number[], boolean>;
+  /** Undefined when no quota bounds the batch. */
+  readonly #quietHours: QuietHoursWatch;
+  #ration: Ration | undefined;
   #outdated = false;
+  #failure: unknown;
   readonly counts: Record<string, number> = {};
   remaining = 0;
   stopReason: StopReason | undefined;
@@ -101,9 +128,11 @@ class BatchRun {
     this.#batch = batch;
     this.#channel = channel;
     this.#deps = deps;
+    this.#interrupted = AbortSignal.any([deps.stopping, channel.interruption.signal]);
     // The ledger looked at its clock after we asked: what this makes of its time is never behind it, so nothing is
     // sent after its expiry.
     this.#skewMs = batch.ledgerNow.getTime() - askedAt;
+    this.#quietHours = new QuietHoursWatch(batch.messages, () => this.#ledgerNow());
     this.#recorder = new OutcomeRecorder({
       batch,
       record: (outcomes) => deps.store.batches.record(batch, outcomes, leaseMs),
@@ -111,6 +140,19 @@ class BatchRun {
       // Not the bare method: pino's lose their logger.
       warn: (fields, message) => deps.log.warn(fields, message),
     });
+    this.#marks = new GroupCommit({
+      commit: (items) => this.#markSending(items),
+      maxItems: 500,
+      maxWeight: 500,
+      maxWaitingItems: Number.POSITIVE_INFINITY,
+      maxWaitingWeight: Number.POSITIVE_INFINITY,
+      maxRunning: 1,
+      isAway: () => true,
+    });
+    for (const message of batch.messages.values()) {
+      if (message.cancelled) this.#recorder.cancelled.add(message.id);
+      if (message.paused) this.#recorder.paused.add(message.id);
+    }
   }
 
   async work(): Promise<void> {
@@ -118,58 +160,130 @@ class BatchRun {
     else await this.#sendAll();
     await Promise.all(this.#flying);
     await this.#recorder.flush();
+    if (this.#failure) throw this.#failure;
     if (!this.#holds()) {
       this.stopReason = 'outdated';
       return;
     }
-    const { store, isLedgerAway, log } = this.#deps;
     const remaining = this.#remainingGroups();
     // Given up here, the batch would be claimed again at once, and what should wait would not.
-    await writePatiently(() => store.batches.settle(this.#batch, remaining), {
-      isLedgerAway,
-      onAway: () => log.warn({ batchId: this.#batch.id, remaining: this.remaining }, 'ledger.away'),
+    await this.#patiently(async () => {
+      if (this.#ration?.isOpen) await this.#ration.release();
+      await this.#deps.store.batches.settle(this.#batch, remaining);
     });
   }
 
   /** A vendor may be slower than the lease; a failure here only lets the lease run out. */
   prolong(): void {
     this.#deps.store.batches.prolong(this.#batch, leaseMs).then(
-      (held) => {
-        this.#outdated ||= !held;
-      },
+      (standing: Standing) => this.#recorder.heed(standing),
       () => undefined,
     );
   }
 
   async #sendAll(): Promise<void> {
-    for (const [message, pushes] of this.#byMessage()) {
-      for (const call of cut(pushes, this.#channel.vendor.maxTokensPerCall)) {
+    const { flow } = this.#channel;
+    await this.#takeRation();
+    for (const [message, pushes] of byMessage(this.#batch)) {
+      const fresh = pushes.filter(
+        (push) =>
+          !this.#concludeLost(push, message) &&
+          !this.#letSleep(push, message) &&
+          !this.#refuse(push, message),
+      );
+      for (const call of callsOf(fresh, this.#maxCall())) {
         await this.#recorder.room();
-        await this.#channel.slots.take(call.length);
-        if (!this.#startCall(message, call)) this.#channel.slots.release(call.length);
+        if (this.#passOver(message, call)) continue;
+        const mayGo =
+          flow.standstillMs() === 0 && (await flow.enter(call.length, this.#batch.lane, this.#interrupted));
+        // Waiting may have been long: everything is asked once more.
+        if (this.#passOver(message, call)) {
+          if (mayGo) flow.withdraw(call.length);
+        } else if (mayGo) {
+          const awake = call.filter((push) => !this.#letSleep(push, message));
+          if (awake.length < call.length) flow.withdraw(call.length - awake.length);
+          if (awake.length > 0) this.#start(message, awake);
+        } else for (const push of call) this.#wait(push, Math.max(1, flow.standstillMs()));
       }
     }
   }
 
-  /** False when there was nothing to call for: stopped, expired or cancelled while it waited. */
-  #startCall(message: OutgoingMessage, pushes: readonly ClaimedPush[]): boolean {
-    const stop = this.#mustStop();
-    // What has ended is said also on a paused channel and at shutdown; only an outdated holder says nothing.
-    const end = stop === 'outdated' ? undefined : this.#endOf(message);
-    if (end) {
-      for (const push of pushes) this.#end(push, end, end);
-      return false;
+  /** A call that is large against the channel's rate would go through in jerks. */
+  #maxCall(): number {
+    const { vendor, policy } = this.#channel;
+    const rate = policy.ratePerSecond;
+    return rate === undefined
+      ? vendor.maxTokensPerCall
+      : Math.min(vendor.maxTokensPerCall, Math.ceil(rate / 10));
+  }
+
+  /** With an identity a second copy replaces the first; without one the push counts as unanswered. */
+  #concludeLost(push: ClaimedPush, message: OutgoingMessage): boolean {
+    if (!push.wasSending || this.#channel.vendor.hasIdentity) return false;
+    const { version } = this.#channel.row;
+    this.#conclude(push, message, holderDied, { at: new Date(this.#ledgerNow()), durationMs: 0, version });
+    return true;
+  }
+
+  async #takeRation(): Promise<void> {
+    const { store, random } = this.#deps;
+    const deps = { quotas: store.quotas, now: () => this.#ledgerNow(), random };
+    // What sleeps till tomorrow must not take today's room.
+    const pushes = this.#batch.pushes.filter((push) => this.#quietHours.until(push) === undefined);
+    const ration = await this.#patiently(() =>
+      Ration.take({ ...this.#batch, pushes }, this.#channel.policy.quota, deps),
+    );
+    if (ration === 'outdated') this.#outdated = true;
+    else this.#ration = ration;
+  }
+
+  /** True when the push is put off because of its device's quiet hours; never past its expiry, when it has to end. */
+  #letSleep(push: ClaimedPush, message: OutgoingMessage): boolean {
+    const until = this.#quietHours.until(push);
+    if (until === undefined || this.#isDone(message)) return false;
+    this.#waitUntil(push, Math.min(until, message.expiresAt));
+    return true;
+  }
+
+  /** Whether something else is to be said of the message's pushes than when they may be sent. */
+  #isDone(message: OutgoingMessage): boolean {
+    return !this.#holds() || !!this.#endOf(message) || this.#recorder.paused.has(message.id);
+  }
+
+  /** True when a quota has no room for the push, and it is ended or put off for that. */
+  #refuse(push: ClaimedPush, message: OutgoingMessage): boolean {
+    if (this.#isDone(message)) return false;
+    const refusal = this.#ration?.refusal(push, message.expiresAt);
+    if (!refusal) return false;
+    if (refusal.action === 'drop') this.#end(push, 'suppressed', 'quota', refusal.detail);
+    else {
+      const group = this.#rationed.get(refusal.dueAt);
+      if (group) group.push(push);
+      else this.#rationed.set(refusal.dueAt, [push]);
+      this.remaining += 1;
+      // People who ask why it has not come are told so; once is enough for what waits for many days.
+      if (!this.#batch.quotaHeld) this.#note(push, null, 'quota', refusal.detail);
     }
-    if (stop) {
+    return true;
+  }
+
+  /** True when there is nothing to call for: stopped, expired, cancelled, paused, or of a day that is over. */
+  #passOver(message: OutgoingMessage, pushes: readonly ClaimedPush[]): boolean {
+    const stop = this.#mustStop();
+    if (stop === 'outdated') {
+      this.stopReason = stop;
+      return true;
+    }
+    // What has ended is said also on a paused channel and at shutdown; only an outdated holder says nothing.
+    const end = this.#endOf(message);
+    if (end) for (const push of pushes) this.#end(push, end, end, this.#whyOf(end));
+    else if (stop) {
       this.stopReason = stop;
       for (const push of pushes) this.#wait(push, 0);
-      return false;
-    }
-    const call = this.#call(message, pushes).finally(() => {
-      this.#channel.slots.release(pushes.length);
-      this.#flying.delete(call);
-    });
-    this.#flying.add(call);
+    } else if (this.#recorder.paused.has(message.id)) for (const push of pushes) this.#hold(push);
+    else if (pushes.some((push) => this.#ration?.covers(push) === false)) {
+      for (const push of pushes) this.#wait(push, 0);
+    } else return false;
     return true;
   }
 
@@ -178,23 +292,69 @@ class BatchRun {
     return this.#ledgerNow() >= message.expiresAt ? 'expired' : undefined;
   }
 
+  #whyOf(end: 'cancelled' | 'expired'): string | undefined {
+    return end === 'expired' && this.#batch.quotaHeld ? 'it waited for the next day’s quota' : undefined;
+  }
+
+  #start(message: OutgoingMessage, pushes: readonly ClaimedPush[]): void {
+    const call = this.#call(message, pushes)
+      .catch((error) => {
+        // Not of the vendor's making: the job is repeated, and the ledger knows what is left of it.
+        this.#failure ??= error;
+        this.#outdated = true;
+      })
+      .finally(() => this.#flying.delete(call));
+    this.#flying.add(call);
+  }
+
   async #call(message: OutgoingMessage, pushes: readonly ClaimedPush[]): Promise<void> {
+    const { vendor, flow, row } = this.#channel;
+    if (!vendor.hasIdentity) {
+      const isHolder = await this.#marks.add(pushes.map((push) => push.place)).catch((error) => {
+        flow.withdraw(pushes.length);
+        throw error;
+      });
+      if (!isHolder) {
+        flow.withdraw(pushes.length);
+        this.#outdated = true;
+        return;
+      }
+    }
     const at = this.#deps.now();
     const outgoing = pushes.map(
       (push): OutgoingPush => ({
         id: formatPushId(push),
         identity: pushIdentity(push),
         token: push.token,
+        environment: push.environment,
+        audience: push.audience,
         message,
       }),
     );
-    const { version } = this.#channel.row;
     const outcomes = await this.#send(outgoing);
     const durationMs = this.#deps.now() - at;
+    const whole = pushes.map((_, index) => outcomes[index] ?? senderFailed);
+    flow.leave(whole, durationMs);
     pushes.forEach((push, index) => {
-      const outcome = outcomes[index] ?? senderFailed;
-      this.#conclude(push, message, outcome, { at: new Date(at + this.#skewMs), durationMs, version });
+      const outcome = whole[index] as Outcome;
+      this.#conclude(push, message, outcome, {
+        at: new Date(at + this.#skewMs),
+        durationMs,
+        version: row.version,
+      });
     });
+  }
+
+  async #markSending(items: readonly (readonly number[])[]): Promise<readonly boolean[]> {
+    const { batches } = this.#deps.store;
+    const held = await this.#patiently(() => batches.markSending(this.#batch, items.flat()));
+    return items.map(() => held);
+  }
+
+  #patiently<T>(write: () => Promise<T>): Promise<T> {
+    const { isLedgerAway, log } = this.#deps;
+    const onAway = () => log.warn({ batchId: this.#batch.id, remaining: this.remaining }, 'ledger.away');
+    return writePatiently(write, { isLedgerAway, onAway });
   }
 
   /** A sender that throws has a bug. Its pushes get an outcome all the same, so that the bug costs them only. */
@@ -228,11 +388,14 @@ class BatchRun {
     });
     this.#deps.observe(this.#channel, outcome, durationMs);
     this.counts[outcome.kind] = (this.counts[outcome.kind] ?? 0) + 1;
+    if (spendsAttempt(decision)) this.#ration?.spend(push);
     if (decision.action === 'pause-channel') this.#channel.pause(outcome, version);
     const delayMs = 'delayMs' in decision ? decision.delayMs : null;
     if (decision.action === 'pause-channel' || delayMs !== null) this.#wait(push, delayMs ?? 0);
+    const polling = outcome.kind === 'accepted' && outcome.poll ? this.#channel.vendor.polling : undefined;
     this.#recorder.add({
       ...recordOf(push, outcome, decision, at),
+      ...(polling ? { pollAt: new Date(at.getTime() + (polling.afterMs[0] ?? 0)) } : {}),
       attempt: {
         at,
         durationMs: Math.round(durationMs),
@@ -260,23 +423,45 @@ class BatchRun {
   }
 
   /** A push's end without a call. */
-  #end(push: ClaimedPush, state: 'expired' | 'cancelled' | 'unknown', code: string, detail?: string): void {
+  #end(
+    push: ClaimedPush,
+    state: 'expired' | 'cancelled' | 'suppressed' | 'unknown',
+    code: string,
+    detail?: string,
+  ): void {
     this.counts[state] = (this.counts[state] ?? 0) + 1;
+    this.#note(push, state, code, detail);
+  }
+
+  /** What becomes of a push without a call. @param state  null leaves it queued */
+  #note(push: ClaimedPush, state: PushState | null, code: string, detail?: string): void {
     const record: OutcomeRecord = {
       messageId: push.messageId,
       n: push.n,
+      place: push.place,
       state,
       code,
       detail: detail ?? null,
       vendorMessageId: null,
     };
-    this.#recorder.add(record);
+    this.#recorder.add(state === 'unknown' ? { ...record, deadLetter: true } : record);
+  }
+
+  #hold(push: ClaimedPush): void {
+    const group = this.#held.get(push.messageId);
+    if (group) group.push(push);
+    else this.#held.set(push.messageId, [push]);
+    this.remaining += 1;
   }
 
   #wait(push: ClaimedPush, delayMs: number): void {
     // Delays are rounded up so that pushes that wait about as long travel together again.
     const grainMs = Math.max(250, 2 ** Math.floor(Math.log2(Math.max(1, delayMs / 8))));
-    const dueAt = delayMs === 0 ? 0 : Math.ceil((this.#ledgerNow() + delayMs) / grainMs) * grainMs;
+    this.#waitUntil(push, delayMs === 0 ? 0 : Math.ceil((this.#ledgerNow() + delayMs) / grainMs) * grainMs);
+  }
+
+  /** @param dueAt  0 for at once */
+  #waitUntil(push: ClaimedPush, dueAt: number): void {
     const group = this.#later.get(dueAt);
     if (group) group.push(push);
     else this.#later.set(dueAt, [push]);
@@ -306,45 +491,34 @@ class BatchRun {
   }
 
   #remainingGroups(): RemainingGroup[] {
-    return [...this.#later].map(([dueAt, pushes]) => ({
-      dueAt: new Date(dueAt === 0 ? this.#ledgerNow() : dueAt),
-      pushes,
-    }));
-  }
-
-  #byMessage(): Map<OutgoingMessage, ClaimedPush[]> {
-    const groups = new Map<string, { message: OutgoingMessage; pushes: ClaimedPush[] }>();
-    for (const push of this.#batch.pushes) {
-      const known = groups.get(push.messageId);
-      if (known) {
-        known.pushes.push(push);
-        continue;
-      }
-      const claimed = this.#batch.messages.get(push.messageId);
-      if (!claimed)
-        throw new Error(`message ${push.messageId} of batch ${this.#batch.id} is not in the ledger`);
-      if (claimed.cancelled) this.#recorder.cancelled.add(push.messageId);
-      const message: OutgoingMessage = {
-        ...claimed.content,
-        id: push.messageId,
-        createdAt: timeOfId(push.messageId).getTime(),
-        expiresAt: claimed.expiresAt.getTime(),
-      };
-      groups.set(push.messageId, { message, pushes: [push] });
-    }
-    return new Map([...groups.values()].map((group) => [group.message, group.pushes]));
+    const now = new Date(this.#ledgerNow());
+    return [
+      ...[...this.#later].map(([dueAt, pushes]) => ({ dueAt: dueAt === 0 ? now : new Date(dueAt), pushes })),
+      ...[...this.#held.values()].map((pushes) => ({ dueAt: now, pushes, isHeld: true })),
+      ...[...this.#rationed].flatMap(([dueAt, pushes]) => {
+        const isOver = (push: PushRef) => this.#recorder.cancelled.has(push.messageId);
+        const groups = [
+          { dueAt: new Date(dueAt), pushes: pushes.filter((push) => !isOver(push)), isQuotaHeld: true },
+          // Cancelled since: the next run says so, and not the next day's.
+          { dueAt: now, pushes: pushes.filter(isOver) },
+        ];
+        return groups.filter((group) => group.pushes.length > 0);
+      }),
+    ];
   }
 }
 
 function recordOf(
-  push: PushRef,
+  push: ClaimedPush,
   outcome: Outcome,
   decision: Decision,
   at: Date,
 ): Omit<OutcomeRecord, 'attempt'> {
+  const isGivenUp = decision.action === 'bury' && decision.state !== 'expired';
   return {
     messageId: push.messageId,
     n: push.n,
+    place: push.place,
     state: decision.action === 'finish' ? 'accepted' : decision.action === 'bury' ? decision.state : null,
     code: outcomeCode(outcome) ?? null,
     detail: outcome.detail ?? null,
@@ -352,6 +526,9 @@ function recordOf(
     ...(decision.action === 'bury' && decision.suppressToken
       ? { deadSince: (outcome.kind === 'token-dead' && outcome.since) || at }
       : {}),
+    ...(outcome.kind === 'rejected' && outcome.misfiled ? { misfiled: true } : {}),
+    // Nobody can mend a dead token, so there is nothing to keep.
+    ...(isGivenUp && outcome.kind !== 'token-dead' ? { deadLetter: true } : {}),
   };
 }
 

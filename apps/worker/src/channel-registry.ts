@@ -3,7 +3,7 @@ import { defaultRetryPolicy, type Outcome, outcomeCode } from '@pushmill/core';
 import type { OpenedChannel, Store } from '@pushmill/store';
 import type { SenderDeps, Vendor } from '@pushmill/vendors';
 import type { ActiveChannel } from './active-channel.ts';
-import { Slots } from './slots.ts';
+import { ChannelFlow, type RateGate } from './channel-flow.ts';
 
 export interface ChannelRegistryOptions {
   store: Pick<Store, 'channels'>;
@@ -15,6 +15,10 @@ export interface ChannelRegistryOptions {
   /** Pushes in flight per channel in this worker. */
   concurrency: number;
   senderDeps: SenderDeps;
+  /** Opens the channel's rate, shared by all workers; called once a channel. */
+  openRate: (
+    channelId: string,
+  ) => RateGate & { setRate(perSecond: number | undefined): void; close(): Promise<void> };
   /** Opens the channel's queue; called once a channel. */
   consume: (channel: ActiveChannel) => { close(): Promise<void> };
   log: {
@@ -26,6 +30,7 @@ export interface ChannelRegistryOptions {
 
 interface Entry {
   channel: ActiveChannel;
+  rate: ReturnType<ChannelRegistryOptions['openRate']>;
   consumer: { close(): Promise<void> };
 }
 
@@ -86,6 +91,8 @@ export class ChannelRegistry {
       const known = this.#entries.get(id)?.channel;
       if (known) this.#follow(known, row);
       else this.#add(row, vendor);
+      const entry = this.#entries.get(id);
+      entry?.rate.setRate(entry.channel.policy.ratePerSecond);
       this.#broken.delete(id);
     } catch (error) {
       // Not the channel's fault; the next refresh tries again.
@@ -97,16 +104,29 @@ export class ChannelRegistry {
 
   #add(row: OpenedChannel, vendor: Vendor): void {
     const { store, log } = this.#options;
+    const rate = this.#options.openRate(row.id);
     const channel: ActiveChannel = {
       row,
       vendor,
       sender: this.#createSender(row, vendor),
       policy: { ...defaultRetryPolicy, ...row.policy },
-      slots: new Slots(this.#options.concurrency),
+      flow: new ChannelFlow({
+        maxInFlight: this.#options.concurrency,
+        rate,
+        throttleDelayMs: () => channel.policy.throttleDelayMs,
+        now: this.#options.senderDeps.now,
+        random: Math.random,
+        changed(circuit, openMs) {
+          const fields = { channel: channel.row.name, vendor: vendor.name, circuit, openMs };
+          if (circuit === 'open') log.warn(fields, 'channel.vendor-down');
+          else log.info(fields, 'channel.circuit');
+        },
+      }),
       paused: row.state === 'paused',
+      interruption: new AbortController(),
       pause(outcome: Outcome, version: number) {
         if (channel.paused || channel.row.version !== version) return;
-        channel.paused = true;
+        setPaused(channel, true);
         const reason = {
           code: outcomeCode(outcome) ?? outcome.kind,
           detail: outcome.detail ?? '',
@@ -119,12 +139,13 @@ export class ChannelRegistry {
           },
           // The next push that is refused tries again.
           () => {
-            if (channel.row.version === version) channel.paused = false;
+            if (channel.row.version === version) setPaused(channel, false);
           },
         );
       },
     };
-    this.#entries.set(row.id, { channel, consumer: this.#options.consume(channel) });
+    if (channel.paused) channel.interruption.abort();
+    this.#entries.set(row.id, { channel, rate, consumer: this.#options.consume(channel) });
     log.info({ channel: row.name, vendor: vendor.name, state: row.state }, 'channel.opened');
   }
 
@@ -137,7 +158,7 @@ export class ChannelRegistry {
     }
     channel.row = row;
     channel.policy = { ...defaultRetryPolicy, ...row.policy };
-    channel.paused = row.state === 'paused';
+    setPaused(channel, row.state === 'paused');
     this.#options.log.info({ channel: row.name, version: row.version, state: row.state }, 'channel.changed');
   }
 
@@ -151,7 +172,14 @@ export class ChannelRegistry {
   }
 
   #close(entry: Entry): void {
-    this.#track(entry.consumer.close().finally(() => entry.channel.sender.close(DRAIN_MS)));
+    // What waits for its turn would keep its batch, and so the consumer, from ending.
+    entry.channel.interruption.abort();
+    this.#track(
+      entry.consumer
+        .close()
+        .finally(() => entry.channel.sender.close(DRAIN_MS))
+        .finally(() => entry.rate.close()),
+    );
   }
 
   #track(closing: Promise<unknown>): void {
@@ -161,4 +189,11 @@ export class ChannelRegistry {
     this.#closing.add(tracked);
     tracked.finally(() => this.#closing.delete(tracked));
   }
+}
+
+function setPaused(channel: ActiveChannel, paused: boolean): void {
+  if (channel.paused === paused) return;
+  channel.paused = paused;
+  if (paused) channel.interruption.abort();
+  else channel.interruption = new AbortController();
 }

@@ -1,11 +1,25 @@
 import { type Config, describeConfig, loadConfig } from '@pushmill/config';
 import { createLogger, createMetrics, type Logger } from '@pushmill/log';
-import { connectConsumer, createFeeder, openConsumer, openSharedValues } from '@pushmill/queue';
+import {
+  connectConsumer,
+  createFeeder,
+  openConsumer,
+  openDeadTokenCounts,
+  openLimiter,
+  openSharedValues,
+} from '@pushmill/queue';
 import { isLedgerAway, openStore } from '@pushmill/store';
 import { type Vendor, vendors } from '@pushmill/vendors';
+import type { ActiveChannel } from './active-channel.ts';
 import { type BatchRunDeps, runBatch } from './batch-run.ts';
 import { ChannelRegistry } from './channel-registry.ts';
+import { measureExpiries, watchCredentials } from './credential-watch.ts';
 import { startHealthServer } from './health-server.ts';
+import { maintain } from './maintenance.ts';
+import { MassDeathGuard } from './mass-death.ts';
+import { runOperations } from './operations.ts';
+import { pollChannel } from './poller.ts';
+import { measureQuotas } from './quota-figures.ts';
 import { every } from './schedule.ts';
 
 export interface WorkerOptions {
@@ -23,7 +37,11 @@ const DEFAULT_CONCURRENCY = 400;
 const REFRESH_MS = 1_000;
 const FEED_MS = 200;
 const SWEEP_MS = 2_000;
+const OPERATE_MS = 500;
+const POLL_MS = 1_000;
+const LOOK_AT_QUOTAS_MS = 5_000;
 const MAINTAIN_MS = 3_600_000;
+const WATCH_CREDENTIALS_MS = 3_600_000;
 /** Calls in flight at SIGTERM get this long to be answered, … */
 const CUT_OFF_MS = 15_000;
 /** … and the process this long to end. */
@@ -78,9 +96,35 @@ export async function startWorker(
     ['vendor'],
     [5, 10, 25, 50, 100, 250, 500, 1_000, 5_000, 10_000],
   );
+  const dropped = metrics.counter(
+    'pushmill_dead_letters_dropped_total',
+    'Dead letters that maintenance dropped for their age, their number, or because their push is not kept any more.',
+    ['vendor', 'channel', 'reason'],
+  );
+  const expiries = metrics.gauge(
+    'pushmill_credential_expires_in_seconds',
+    'Until the credential of a channel that this worker serves ends; negative after that.',
+    ['vendor', 'channel'],
+  );
+  const quotaUsed = metrics.gauge(
+    'pushmill_quota_used',
+    'Pushes of a class that a channel has sent, or is about to, on this day of its quota.',
+    ['vendor', 'channel', 'class'],
+  );
+  const quotaPerDay = metrics.gauge(
+    'pushmill_quota_per_day',
+    'Pushes of a class that a channel may send a day.',
+    ['vendor', 'channel', 'class'],
+  );
+  const flow = metrics.gauge(
+    'pushmill_channel_flow',
+    'Of each channel in this worker: pushes in flight, how many may be, and the mean latency in ms.',
+    ['vendor', 'channel', 'figure'],
+  );
   const stopping = new AbortController();
   const cutOff = new AbortController();
 
+  const guard = new MassDeathGuard({ store, log, counts: openDeadTokenCounts(redis), now: Date.now });
   const deps: BatchRunDeps = {
     store,
     isLedgerAway,
@@ -90,6 +134,7 @@ export async function startWorker(
     stopping: stopping.signal,
     cutOff: cutOff.signal,
     observe(channel, outcome, durationMs) {
+      guard.observe(channel, outcome);
       outcomes.inc({ vendor: channel.vendor.name, channel: channel.row.name, kind: outcome.kind });
       durations.observe({ vendor: channel.vendor.name }, durationMs);
     },
@@ -102,6 +147,7 @@ export async function startWorker(
     concurrency: options.concurrency ?? config.workerConcurrency ?? DEFAULT_CONCURRENCY,
     senderDeps: { now: Date.now, shared: openSharedValues(redis), warn },
     log,
+    openRate: (channelId) => openLimiter({ redis, channelId, ratePerSecond: undefined, warn }),
     consume: (channel) =>
       openConsumer({
         redis,
@@ -118,7 +164,14 @@ export async function startWorker(
   const health = await startHealthServer({
     host: config.host,
     port: config.metricsPort,
-    metrics,
+    metrics: {
+      contentType: metrics.contentType,
+      text() {
+        measureExpiries(registry.channels, expiries, new Date());
+        measureFlow(registry.channels, flow);
+        return metrics.text();
+      },
+    },
     async notReady() {
       const ledger = await store.ping().then(
         () => [],
@@ -129,6 +182,8 @@ export async function startWorker(
   });
   const complain = (message: string) => (error: unknown) => warn({ err: error }, message);
   await registry.refresh().catch(complain('channels.refresh-failed'));
+  const lookAtCredentials = () => watchCredentials(registry.channels, { store, log, now: () => new Date() });
+  await lookAtCredentials().catch(complain('credentials.watch-failed'));
   const timers = [
     every(REFRESH_MS, () => registry.refresh(), complain('channels.refresh-failed')),
     every(FEED_MS, async () => feeder.feed(), complain('feed.failed')),
@@ -140,15 +195,43 @@ export async function startWorker(
       },
       complain('sweep.failed'),
     ),
-    every(MAINTAIN_MS, () => store.maintain(), complain('maintenance.failed')),
+    every(REFRESH_MS, () => guard.check(), complain('dead-tokens.check-failed')),
+    every(
+      OPERATE_MS,
+      () => runOperations(registry.channels, { store, log, signal: cutOff.signal }),
+      complain('operations.failed'),
+    ),
+    every(
+      POLL_MS,
+      async () => {
+        const polls = registry.channels.map((channel) =>
+          pollChannel(channel, { store, log, signal: stopping.signal }),
+        );
+        for (const poll of await Promise.allSettled(polls)) if (poll.status === 'rejected') throw poll.reason;
+      },
+      complain('polls.failed'),
+    ),
+    every(
+      LOOK_AT_QUOTAS_MS,
+      () =>
+        measureQuotas(registry.channels, {
+          quotas: store.quotas,
+          used: quotaUsed,
+          perDay: quotaPerDay,
+          now: Date.now,
+        }),
+      complain('quotas.look-failed'),
+    ),
+    every(WATCH_CREDENTIALS_MS, lookAtCredentials, complain('credentials.watch-failed')),
+    every(MAINTAIN_MS, () => maintain({ store, log, dropped }), complain('maintenance.failed')),
   ];
 
   return {
     port: health.port,
     async close() {
-      await Promise.all(timers.map((timer) => timer.stop()));
       stopping.abort();
       const late = setTimeout(() => cutOff.abort(), CUT_OFF_MS);
+      await Promise.all(timers.map((timer) => timer.stop()));
       await registry.close();
       clearTimeout(late);
       await feeder.close();
@@ -157,4 +240,18 @@ export async function startWorker(
       await health.close();
     },
   };
+}
+
+function measureFlow(
+  channels: readonly ActiveChannel[],
+  gauge: { set(labels: Record<'vendor' | 'channel' | 'figure', string>, value: number): void },
+): void {
+  for (const channel of channels) {
+    const labels = { vendor: channel.vendor.name, channel: channel.row.name };
+    const { inFlight, limit, latencyMs, circuit } = channel.flow.figures();
+    gauge.set({ ...labels, figure: 'in-flight' }, inFlight);
+    gauge.set({ ...labels, figure: 'limit' }, limit);
+    gauge.set({ ...labels, figure: 'latency-ms' }, latencyMs ?? 0);
+    gauge.set({ ...labels, figure: 'circuit-open' }, circuit === 'closed' ? 0 : 1);
+  }
 }

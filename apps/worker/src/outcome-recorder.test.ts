@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import type { ClaimedBatch, OutcomeRecord, Recorded } from '@pushmill/store';
+import type { ClaimedBatch, OutcomeRecord, Standing } from '@pushmill/store';
 import { OutcomeRecorder } from './outcome-recorder.ts';
 
 const batch = { id: 'b', messages: new Map() } as unknown as ClaimedBatch;
-const held: Recorded = { held: true, cancelled: [] };
+const held: Standing = { held: true, cancelled: [], paused: [] };
 const outcome = (n: number): OutcomeRecord => ({
   messageId: 'm',
   n,
+  place: n + 1,
   state: 'accepted',
   code: null,
   detail: null,
@@ -20,7 +21,7 @@ class Away extends Error {}
 /** A ledger that answers when it is told to. */
 function setup(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  const writes: { ns: number[]; answer: (recorded: Recorded) => void; fail: (error: Error) => void }[] = [];
+  const writes: { ns: number[]; answer: (recorded: Standing) => void; fail: (error: Error) => void }[] = [];
   const recorder = new OutcomeRecorder({
     batch,
     record: (outcomes) =>
@@ -117,7 +118,7 @@ describe('OutcomeRecorder', () => {
   it('learns that the batch has another holder, and does not forget it', async (t) => {
     const { recorder, writes, add } = setup(t);
     add(0, 100);
-    writes[0]?.answer({ held: false, cancelled: [] });
+    writes[0]?.answer({ held: false, cancelled: [], paused: [] });
     await turn();
     assert.equal(recorder.held, false);
     add(100, 100);
@@ -129,10 +130,10 @@ describe('OutcomeRecorder', () => {
   it('collects the messages that were cancelled', async (t) => {
     const { recorder, writes, add } = setup(t);
     add(0, 100);
-    writes[0]?.answer({ held: true, cancelled: ['m1'] });
+    writes[0]?.answer({ held: true, cancelled: ['m1'], paused: [] });
     await turn();
     add(100, 100);
-    writes[1]?.answer({ held: true, cancelled: ['m2'] });
+    writes[1]?.answer({ held: true, cancelled: ['m2'], paused: [] });
     await recorder.flush();
     assert.deepEqual([...recorder.cancelled], ['m1', 'm2']);
   });

@@ -1,10 +1,10 @@
-import type { ClaimedBatch, OutcomeRecord, Recorded } from '@pushmill/store';
+import type { ClaimedBatch, OutcomeRecord, Standing } from '@pushmill/store';
 import { writePatiently } from './ledger-patience.ts';
 
 export interface RecorderOptions {
   batch: ClaimedBatch;
   /** Writes one group; false in `held` means that the batch has another holder. */
-  record: (outcomes: readonly OutcomeRecord[]) => Promise<Recorded>;
+  record: (outcomes: readonly OutcomeRecord[]) => Promise<Standing>;
   /** Whether an error says that the ledger is away, so that the same group is worth another try. */
   isLedgerAway: (error: unknown) => boolean;
   warn: (fields: Record<string, unknown>, message: string) => void;
@@ -30,7 +30,9 @@ export class OutcomeRecorder {
   #failure: unknown;
   /** False as soon as another holder has the batch. */
   held = true;
+  /** Messages of the batch that are cancelled, or paused, as far as is known. */
   readonly cancelled = new Set<string>();
+  readonly paused = new Set<string>();
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -60,6 +62,14 @@ export class OutcomeRecorder {
     if (this.#failure) throw this.#failure;
   }
 
+  /** Takes to heart how the batch stands. */
+  heed(standing: Standing): void {
+    this.held &&= standing.held;
+    for (const id of standing.cancelled) this.cancelled.add(id);
+    this.paused.clear();
+    for (const id of standing.paused) this.paused.add(id);
+  }
+
   #start(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -76,9 +86,7 @@ export class OutcomeRecorder {
     const { batch, record, isLedgerAway, warn } = this.#options;
     const onAway = () => warn({ batchId: batch.id, outcomes: group.length }, 'ledger.away');
     try {
-      const recorded = await writePatiently(() => record(group), { isLedgerAway, onAway });
-      this.held &&= recorded.held;
-      for (const id of recorded.cancelled) this.cancelled.add(id);
+      this.heed(await writePatiently(() => record(group), { isLedgerAway, onAway }));
     } catch (error) {
       this.#failure = error;
       this.held = false;

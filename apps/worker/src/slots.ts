@@ -1,33 +1,59 @@
-/** A bound on pushes in flight. Waiters are served in order; the first takes what it needs as soon as it fits. */
-export class Slots {
-  readonly #size: number;
-  #free: number;
-  readonly #waiting: { count: number; grant: () => void }[] = [];
+import type { Lane } from '@pushmill/core';
 
-  constructor(size: number) {
-    this.#size = size;
-    this.#free = size;
+/**
+ * A bound on pushes in flight. Urgent waiters are served first, each lane in order; the first takes what it needs as
+ * soon as it fits. The bound may move: what is in flight above it is waited for.
+ */
+export class Slots {
+  #limit: number;
+  #inUse = 0;
+  readonly #waiting: Record<Lane, { count: number; grant: () => void }[]> = { urgent: [], bulk: [] };
+
+  constructor(limit: number) {
+    this.#limit = limit;
   }
 
   get inUse(): number {
-    return this.#size - this.#free;
+    return this.#inUse;
+  }
+
+  get limit(): number {
+    return this.#limit;
+  }
+
+  set limit(limit: number) {
+    this.#limit = limit;
+    this.#serve();
   }
 
   /** Undefined when the slots are free right now, so that the usual case costs no promise. */
-  take(count: number): Promise<void> | undefined {
-    const needed = Math.min(count, this.#size);
-    if (this.#waiting.length === 0 && this.#free >= needed) {
-      this.#free -= needed;
+  take(count: number, lane: Lane): Promise<void> | undefined {
+    const { urgent, bulk } = this.#waiting;
+    const isFirst = urgent.length === 0 && (lane === 'urgent' || bulk.length === 0);
+    if (isFirst && this.#fits(count)) {
+      this.#inUse += count;
       return undefined;
     }
-    return new Promise((grant) => this.#waiting.push({ count: needed, grant }));
+    return new Promise((grant) => this.#waiting[lane].push({ count, grant }));
   }
 
   release(count: number): void {
-    this.#free += Math.min(count, this.#size);
-    for (let first = this.#waiting[0]; first && this.#free >= first.count; first = this.#waiting[0]) {
-      this.#waiting.shift();
-      this.#free -= first.count;
+    this.#inUse -= count;
+    this.#serve();
+  }
+
+  /** A call larger than the bound goes alone. */
+  #fits(count: number): boolean {
+    return this.#inUse + count <= this.#limit || this.#inUse === 0;
+  }
+
+  #serve(): void {
+    for (;;) {
+      const queue = this.#waiting.urgent.length > 0 ? this.#waiting.urgent : this.#waiting.bulk;
+      const [first] = queue;
+      if (!first || !this.#fits(first.count)) return;
+      queue.shift();
+      this.#inUse += first.count;
       first.grant();
     }
   }

@@ -144,6 +144,28 @@ describe('calls', () => {
     assert.equal((await refusal(hasty.messages.get('m'))).code, 'timeout');
   });
 
+  it('waits longer where a vendor is asked', async () => {
+    const hasty = createClient({ url, apiKey: 'k', timeoutMs: 20, maxRetries: 0 });
+    const later: Answer = (...call) => void setTimeout(() => json(200, { ok: true })(...call), 60);
+    answers = [later, later, later];
+    assert.deepEqual(await hasty.channels.verify('a'), { ok: true });
+    assert.deepEqual(await hasty.channels.operate('a', 'query'), { ok: true });
+    assert.equal((await refusal(hasty.channels.get('a'))).code, 'timeout');
+  });
+
+  it('lists vendors', async () => {
+    answers = [json(200, { items: [{ name: 'apns' }], nextCursor: null })];
+    assert.deepEqual(await client.vendors.list(), [{ name: 'apns' }]);
+    assert.equal(seen[0]?.url, '/v1/vendors');
+  });
+
+  it('lists dead letters', async () => {
+    answers = [json(200, { items: [{ pushId: 'm.0' }], nextCursor: null })];
+    const ids: string[] = [];
+    for await (const { pushId } of client.deadLetters.list({ code: '503' })) ids.push(pushId);
+    assert.deepEqual([ids, seen[0]?.url], [['m.0'], '/v1/dead-letters?code=503']);
+  });
+
   it('walks all pages', async () => {
     answers = [
       json(200, { items: [{ id: 'm.0' }], nextCursor: 'c 1' }),
@@ -167,6 +189,9 @@ describe('calls', () => {
       (c: Client) => c.channels.update('a', { settings: {} }),
       'PATCH /v1/channels/a {"settings":{}}',
     ],
+    ['messages.cancel', (c: Client) => c.messages.cancel('m'), 'POST /v1/messages/m/cancel'],
+    ['messages.pause', (c: Client) => c.messages.pause('m'), 'POST /v1/messages/m/pause'],
+    ['messages.resume', (c: Client) => c.messages.resume('m'), 'POST /v1/messages/m/resume'],
     ['channels.pause', (c: Client) => c.channels.pause('a'), 'POST /v1/channels/a/pause {}'],
     ['channels.resume', (c: Client) => c.channels.resume('a'), 'POST /v1/channels/a/resume'],
     [
@@ -175,6 +200,32 @@ describe('calls', () => {
       'POST /v1/channels/a/rotate {"credential":{"k":1}}',
     ],
     ['channels.verify', (c: Client) => c.channels.verify('a'), 'POST /v1/channels/a/verify'],
+    [
+      'channels.operate',
+      (c: Client) => c.channels.operate('a', 'tag-create', { tag: 'vip' }),
+      'POST /v1/channels/a/operations/tag-create {"tag":"vip"}',
+    ],
+    [
+      'channels.operate without input',
+      (c: Client) => c.channels.operate('a', 'query'),
+      'POST /v1/channels/a/operations/query {}',
+    ],
+    ['vendors.get', (c: Client) => c.vendors.get('apns'), 'GET /v1/vendors/apns'],
+    [
+      'deadLetters.summary',
+      (c: Client) => c.deadLetters.summary({ channel: 'ios' }),
+      'GET /v1/dead-letters/summary?channel=ios',
+    ],
+    [
+      'deadLetters.replay',
+      (c: Client) => c.deadLetters.replay({ filter: { code: 'BadTopic' } }, { ttlSeconds: 60 }),
+      'POST /v1/dead-letters/replay {"filter":{"code":"BadTopic"},"ttlSeconds":60}',
+    ],
+    [
+      'deadLetters.drop',
+      (c: Client) => c.deadLetters.drop({ all: true }),
+      'POST /v1/dead-letters/drop {"all":true}',
+    ],
   ] as const) {
     it(name, async () => {
       answers = [json(200, { ok: true })];

@@ -1,3 +1,5 @@
+import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
+import { createDevices, type Devices } from './devices.ts';
 import { type EventOptions, readEvents } from './events.ts';
 import { type Call, type ClientOptions, createTransport } from './transport.ts';
 import type {
@@ -19,6 +21,10 @@ import type {
   Receipt,
   ServerEvent,
 } from './types.ts';
+import type { OperationAnswer, Vendor } from './vendor-types.ts';
+
+/** A vendor is asked on the way, and the api itself gives up after a minute. */
+const OPERATION_TIMEOUT_MS = 75_000;
 
 export interface SendOptions {
   /** The same key with the same body sends once. A new one is made for every call that brings none. */
@@ -35,6 +41,11 @@ export interface Client {
     get(id: string): Promise<Message>;
     /** The latest first. */
     list(query?: { limit?: number }): AsyncIterable<Message>;
+    /** What has not been sent; what is in flight may still arrive. */
+    cancel(id: string): Promise<Message>;
+    /** Holds back what has not been sent, until it is resumed or expires. */
+    pause(id: string): Promise<Message>;
+    resume(id: string): Promise<Message>;
     /** All pushes of a message, page by page as they are read. */
     pushes(id: string, query?: { state?: PushState; vendor?: string; limit?: number }): AsyncIterable<Push>;
   };
@@ -43,6 +54,7 @@ export interface Client {
     /** "Did it arrive?" */
     find(filter: PushFilter & { limit?: number }): AsyncIterable<Push>;
   };
+  readonly devices: Devices;
   readonly channels: {
     list(): Promise<Channel[]>;
     get(name: string): Promise<Channel>;
@@ -55,7 +67,16 @@ export interface Client {
     /** Replaces the credential. */
     rotate(name: string, credential: Record<string, unknown>): Promise<Channel>;
     /** Proves the credential against the vendor without a push, where the vendor allows it. */
-    verify(name: string): Promise<Record<string, unknown>>;
+    verify(name: string): Promise<OperationAnswer>;
+    /**
+     * Has the vendor do something else than send; `vendors.get` lists what. Waits for the vendor's answer.
+     * @throws PushmillError  when no worker is there to ask the vendor, or the input has not the right form
+     */
+    operate(name: string, operation: string, input?: Record<string, unknown>): Promise<OperationAnswer>;
+  };
+  readonly vendors: {
+    list(): Promise<Vendor[]>;
+    get(name: string): Promise<Vendor>;
   };
   readonly keys: {
     list(): Promise<Key[]>;
@@ -66,6 +87,7 @@ export interface Client {
     /** Callbacks as they came, with what was made of them. */
     list(query?: { result?: Receipt['result']; limit?: number }): AsyncIterable<Receipt>;
   };
+  readonly deadLetters: DeadLetters;
   /** Live events until the signal aborts; reconnects by itself. */
   events(options?: EventOptions): AsyncIterable<ServerEvent>;
 }
@@ -119,12 +141,16 @@ export function createClient(options: ClientOptions): Client {
       },
       get: (id) => get(`/v1/messages/${segment(id)}`),
       list: (query) => pages('/v1/messages', query),
+      cancel: (id) => change('POST', `/v1/messages/${segment(id)}/cancel`),
+      pause: (id) => change('POST', `/v1/messages/${segment(id)}/pause`),
+      resume: (id) => change('POST', `/v1/messages/${segment(id)}/resume`),
       pushes: (id, query) => pages(`/v1/messages/${segment(id)}/pushes`, query),
     },
     pushes: {
       get: (id) => get(`/v1/pushes/${segment(id)}`),
       find: (filter) => pages('/v1/pushes', filter),
     },
+    devices: createDevices({ json: change, pages }),
     channels: {
       list: () => all('/v1/channels'),
       get: (name) => get(`/v1/channels/${segment(name)}`),
@@ -134,7 +160,23 @@ export function createClient(options: ClientOptions): Client {
       pause: (name, detail) => change('POST', `/v1/channels/${segment(name)}/pause`, { detail }),
       resume: (name) => change('POST', `/v1/channels/${segment(name)}/resume`),
       rotate: (name, credential) => change('POST', `/v1/channels/${segment(name)}/rotate`, { credential }),
-      verify: (name) => change('POST', `/v1/channels/${segment(name)}/verify`),
+      verify: (name) =>
+        transport.json({
+          method: 'POST',
+          path: `/v1/channels/${segment(name)}/verify`,
+          timeoutMs: OPERATION_TIMEOUT_MS,
+        }),
+      operate: (name, operation, input = {}) =>
+        transport.json({
+          method: 'POST',
+          path: `/v1/channels/${segment(name)}/operations/${segment(operation)}`,
+          body: input,
+          timeoutMs: OPERATION_TIMEOUT_MS,
+        }),
+    },
+    vendors: {
+      list: () => all('/v1/vendors'),
+      get: (name) => get(`/v1/vendors/${segment(name)}`),
     },
     keys: {
       list: () => all('/v1/keys'),
@@ -142,6 +184,7 @@ export function createClient(options: ClientOptions): Client {
       revoke: (id) => change('DELETE', `/v1/keys/${segment(id)}`),
     },
     receipts: { list: (query) => pages('/v1/receipts', query) },
+    deadLetters: createDeadLetters({ json: transport.json, pages }),
     events: (eventOptions = {}) => readEvents(transport, eventOptions),
   };
 }

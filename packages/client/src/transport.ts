@@ -23,6 +23,8 @@ export interface Call {
   accept?: string;
   headers?: Record<string, string>;
   signal?: AbortSignal | undefined;
+  /** For calls that take longer than others; never less than the client's own. */
+  timeoutMs?: number;
 }
 
 export interface Transport {
@@ -43,13 +45,14 @@ const LONGEST_BACKOFF_MS = 10_000;
  */
 export function createTransport(options: ClientOptions): Transport {
   const base = options.url.replace(/\/+$/, '');
-  const timeoutMs = options.timeoutMs ?? 10_000;
+  const usualTimeoutMs = options.timeoutMs ?? 10_000;
   const maxRetries = options.maxRetries ?? 5;
   const maxRetryAfterMs = options.maxRetryAfterMs ?? 60_000;
   const wait = options.wait ?? pause;
 
   async function fetchOnce(call: Call): Promise<Response> {
     const limit = new AbortController();
+    const timeoutMs = Math.max(usualTimeoutMs, call.timeoutMs ?? 0);
     const timer = setTimeout(() => limit.abort(new DOMException('timed out', 'TimeoutError')), timeoutMs);
     const signal = call.signal ? AbortSignal.any([limit.signal, call.signal]) : limit.signal;
     try {

@@ -16,10 +16,20 @@ export type PushState =
 export type ClickAction = { type: 'url'; url: string } | { type: 'screen'; name: string } | { type: 'app' };
 
 export type Recipient =
-  | { channel: string; token: string }
-  | { channel: string; tokens: readonly string[] }
-  | { user: string }
-  | { tag: string };
+  | { channel: string; token: string; environment?: string }
+  | { channel: string; tokens: readonly string[]; environment?: string }
+  /** Devices that the vendor finds itself; `vendors.get` has the forms. */
+  | { channel: string; audience: { kind: string; [more: string]: unknown } }
+  /** Registered devices; with a channel, only those on it. */
+  | { user: string; channel?: string }
+  | { tag: string; channel?: string }
+  | { device: string; channel?: string };
+
+/** As a clock shows them, over midnight too: `{ from: '22:00', to: '08:00' }`. */
+export interface QuietHours {
+  from: string;
+  to: string;
+}
 
 /** The body of `POST /v1/messages`; see `/docs` of your installation for every field. */
 export interface MessageRequest {
@@ -40,6 +50,14 @@ export interface MessageRequest {
   collapseKey?: string | null;
   /** ISO 8601; null for at once. */
   sendAt?: string | null;
+  /** In place of `sendAt`: when each device's own clock shows this, e.g. `2026-11-23T09:00`. */
+  sendAtLocal?: string | null;
+  /** Where `sendAtLocal` was over ten minutes ago: `skip`, if not given, rejects the recipient. */
+  ifPassed?: 'skip' | 'send-now' | null;
+  /** Marketing only: what falls into these hours at the device waits for their end. */
+  quietHours?: QuietHours | null;
+  /** With `sendAtLocal` or `quietHours`: of recipients that have no zone of their own; UTC if not given. */
+  timeZone?: string | null;
   /** Overrides by vendor name. */
   vendor?: Record<string, unknown>;
   validateOnly?: boolean;
@@ -68,7 +86,14 @@ export interface Message {
   counts: Partial<Record<PushState, number>>;
   pushes: number;
   createdAt: string;
+  /** By local clocks: when the first push is due, and when that one expires. */
+  sendAt?: string | null;
   expiresAt: string;
+  sendAtLocal?: string | null;
+  quietHours?: QuietHours | null;
+  timeZone?: string | null;
+  cancelledAt?: string | null;
+  pausedAt?: string | null;
   [more: string]: unknown;
 }
 
@@ -78,7 +103,11 @@ export interface Push {
   messageId: string;
   channel: string;
   vendor: string;
+  /** Empty for an audience. */
   token: string;
+  /** Where the token is filed, if not where the channel says. */
+  environment: string | null;
+  audience: { kind: string; [more: string]: unknown } | null;
   state: PushState;
   code: string | null;
   detail: string | null;
@@ -91,8 +120,11 @@ export interface Push {
 /** One thing that happened to a push. */
 export interface TimelineEntry {
   at: string;
-  /** `attempt` carries the vendor's words, `receipt` how it was proven; `settled` is an end without an attempt. */
-  type: 'queued' | 'attempt' | 'receipt' | 'settled';
+  /**
+   * `attempt` carries the vendor's words, `receipt` how it was proven; `replayed` is an operator's second go at what was
+   * given up; `settled` is an end without an attempt.
+   */
+  type: 'queued' | 'attempt' | 'receipt' | 'replayed' | 'settled';
   state?: PushState | null;
   /** What the attempt concluded. */
   kind?: string;
@@ -108,12 +140,29 @@ export interface TimelineEntry {
   verified?: boolean;
 }
 
+/** What the vendor told, when asked, of the call that carried a push and maybe others. */
+export interface VendorTask {
+  id: string;
+  /** Of pushmill, that the call carried. */
+  pushes: number;
+  code: string | null;
+  detail: string | null;
+  /** What the vendor counted, by its own names. */
+  counts: Record<string, number> | null;
+  polledAt: string | null;
+  /** Null when it is not asked any more. */
+  nextPollAt: string | null;
+}
+
 export interface PushWithTimeline extends Push {
   timeline: TimelineEntry[];
+  /** Null where the vendor is not asked. */
+  task: VendorTask | null;
 }
 
 export interface PushFilter {
   token?: string;
+  /** To the tokens that their devices have now. */
   user?: string;
   channel?: string;
   vendor?: string;

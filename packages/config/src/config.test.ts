@@ -33,6 +33,8 @@ describe('loadConfig', () => {
     assert.equal(config.publicReceiptsUrl, 'http://127.0.0.1:8081');
     assert.equal(config.logLevel, 'info');
     assert.equal(config.dataDir, './.pushmill');
+    assert.equal(config.maxBacklog, 20_000_000);
+    assert.equal(config.maxUrgentAgeSeconds, 300);
     assert.equal(config.workerVendors, undefined);
     assert.ok(Object.isFrozen(config));
   });
@@ -74,6 +76,8 @@ describe('loadConfig', () => {
     ['PUSHMILL_PORT', '-1'],
     ['PUSHMILL_PORT', '1.5'],
     ['PUSHMILL_WORKER_CONCURRENCY', '0'],
+    ['PUSHMILL_MAX_BACKLOG', '0'],
+    ['PUSHMILL_MAX_URGENT_AGE_SECONDS', '5m'],
     ['PUSHMILL_WORKER_VENDORS', 'apns,,mpaas'],
     ['PUSHMILL_MASTER_KEY', `${KEY},`],
     ['PUSHMILL_OPERATOR_PASSWORD', 'short'],

@@ -20,6 +20,9 @@ export interface Settings {
   readonly logLevel: LogLevel;
   readonly dataDir: string;
   readonly operatorPassword?: Secret;
+  /** Pushes. */
+  readonly maxBacklog: number;
+  readonly maxUrgentAgeSeconds: number;
   /** Undefined: all vendors. */
   readonly workerVendors?: readonly string[];
   readonly workerConcurrency?: number;
@@ -92,6 +95,8 @@ function read(env: NodeJS.ProcessEnv, reader: 'role' | 'tool'): Settings {
     logLevel: values.PUSHMILL_LOG_LEVEL as LogLevel,
     dataDir: values.PUSHMILL_DATA_DIR as string,
     operatorPassword: secret(values.PUSHMILL_OPERATOR_PASSWORD),
+    maxBacklog: values.PUSHMILL_MAX_BACKLOG as number,
+    maxUrgentAgeSeconds: values.PUSHMILL_MAX_URGENT_AGE_SECONDS as number,
     workerVendors: values.PUSHMILL_WORKER_VENDORS?.split(',').map((name) => name.trim()),
     workerConcurrency: values.PUSHMILL_WORKER_CONCURRENCY,
     url: values.PUSHMILL_URL?.replace(/\/+$/, ''),

@@ -39,7 +39,7 @@ export const Schema = Type.Object(
       secret: true,
       required: true,
       unset: '`pushmill up` starts one of its own',
-      readBy: 'all roles',
+      readBy: 'all roles, `doctor`',
     }),
     DATABASE_URL: setting(Type.Optional(Type.String({ pattern: '^postgres(ql)?://\\S+$' })), {
       description: 'Postgres, the ledger of what was asked and what came of it.',
@@ -47,7 +47,7 @@ export const Schema = Type.Object(
       secret: true,
       required: true,
       unset: '`pushmill up` starts one of its own',
-      readBy: 'all roles, `migrate`, `keys`',
+      readBy: 'all roles, `migrate`, `keys`, `doctor`',
     }),
     PUSHMILL_MASTER_KEY: setting(Type.Optional(Type.String({ pattern: `^${KEY}(\\s*,\\s*${KEY})*$` })), {
       description:
@@ -84,7 +84,7 @@ export const Schema = Type.Object(
         'Where vendors reach the receipts service from outside: the base of the callback addresses that channels show.',
       rule: 'an http:// or https:// URL',
       unset: 'the host and `PUSHMILL_RECEIPTS_PORT`, which no vendor outside this machine can reach',
-      readBy: 'api',
+      readBy: 'api, `doctor`',
     }),
     PUSHMILL_LOG_LEVEL: setting(
       Type.Optional(
@@ -109,6 +109,24 @@ export const Schema = Type.Object(
       unset: 'the dashboard refuses everyone; `pushmill up` makes one in its data folder',
       readBy: 'api',
     }),
+    PUSHMILL_MAX_BACKLOG: setting(
+      Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000, default: 20_000_000 })),
+      {
+        description:
+          'Pushes that may wait over all channels before more are refused with 429. A bound for one channel is `maxBacklog` in its policy.',
+        rule: 'a whole number from 1 to 1000000000',
+        readBy: 'api',
+      },
+    ),
+    PUSHMILL_MAX_URGENT_AGE_SECONDS: setting(
+      Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400, default: 300 })),
+      {
+        description:
+          'When transactional pushes of a channel have waited for longer, it takes no marketing, and no transactional message that would be over before its turn.',
+        rule: 'a whole number from 1 to 86400',
+        readBy: 'api',
+      },
+    ),
     PUSHMILL_WORKER_VENDORS: setting(
       Type.Optional(Type.String({ pattern: '^[a-z][a-z0-9-]*(\\s*,\\s*[a-z][a-z0-9-]*)*$' })),
       {

@@ -1,13 +1,14 @@
+import { type Lane, lanes } from '@pushmill/core';
 import { Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { BatchJob } from './job-queues.ts';
-import { channelPrefix, queueName } from './keys.ts';
+import { channelPrefix } from './keys.ts';
 
 export interface ConsumerOptions {
   redis: Redis;
   prefix?: string;
   channelId: string;
-  /** Batches at once. */
+  /** Batches of each lane at once. */
   concurrency: number;
   /**
    * Works on one batch until nothing is left to do for this run. A throw means that our own ledger could not be
@@ -28,11 +29,17 @@ export interface Consumer {
  */
 export const lockMs = 10_000;
 
-/** Takes the jobs of one channel's queue. */
+/** Takes the jobs of one channel. Each lane has takers of its own, so that no bulk batch is in an urgent one's way. */
 export function openConsumer(options: ConsumerOptions): Consumer {
-  const worker = new Worker<BatchJob>(queueName, (job) => options.process(job.data), {
+  const workers = lanes.map((lane) => openWorker(lane, options));
+  return { close: async () => void (await Promise.all(workers.map((worker) => worker.close()))) };
+}
+
+function openWorker(lane: Lane, options: ConsumerOptions): Worker<BatchJob> {
+  const { channelId, warn } = options;
+  const worker = new Worker<BatchJob>(lane, (job) => options.process(job.data), {
     connection: options.redis,
-    prefix: channelPrefix(options.prefix ?? 'pushmill', options.channelId),
+    prefix: channelPrefix(options.prefix ?? 'pushmill', channelId),
     concurrency: options.concurrency,
     lockDuration: lockMs,
     stalledInterval: lockMs / 2,
@@ -40,12 +47,9 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     maxStalledCount: 1_000_000,
     drainDelay: 5,
   });
-  worker.on('error', (error) => options.warn({ err: error, channelId: options.channelId }, 'queue.error'));
+  worker.on('error', (error) => warn({ err: error, channelId }, 'queue.error'));
   worker.on('failed', (job, error) =>
-    options.warn(
-      { err: error, channelId: options.channelId, batchId: job?.data.batchId },
-      'batch.interrupted',
-    ),
+    warn({ err: error, channelId, batchId: job?.data.batchId }, 'batch.interrupted'),
   );
-  return { close: () => worker.close() };
+  return worker;
 }

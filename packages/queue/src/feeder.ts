@@ -12,7 +12,7 @@ export interface FeedLedger {
 export interface FeederOptions {
   redisUrl: Secret;
   ledger: FeedLedger;
-  /** Batches of one channel that may be in Redis at once: the bound of its memory. */
+  /** Batches of one channel and lane that may be in Redis at once: the bound of its memory. */
   window?: number;
   /** First part of every key. */
   prefix?: string;
@@ -22,7 +22,7 @@ export interface FeederOptions {
 /**
  * Moves work from the ledger to Redis.
  *
- * `feed` marks due batches in the ledger, up to the channel's window, and adds their jobs. It is called when
+ * `feed` marks due batches in the ledger, up to the window of channel and lane, and adds their jobs. It is called when
  * something was accepted or settled, and on a timer for what falls due. `sweep` compares the other way: a batch
  * that the ledger holds as enqueued, that no worker holds, and that has no job (Redis was emptied, or died before
  * its log was written, or the feeder died between the two steps) gets its job again. It also brings what expired

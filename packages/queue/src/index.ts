@@ -1,7 +1,11 @@
 export { connectConsumer, connectProducer } from './connection.ts';
 export type { Consumer, ConsumerOptions } from './consumer.ts';
 export { lockMs, openConsumer } from './consumer.ts';
+export type { DeadTokenCount, DeadTokenCounts } from './dead-token-count.ts';
+export { deadTokenWindowMinutes, openDeadTokenCounts } from './dead-token-count.ts';
 export type { Feeder, FeederOptions, FeedLedger } from './feeder.ts';
 export { createFeeder } from './feeder.ts';
 export type { BatchJob, QueuedBatch } from './job-queues.ts';
+export type { Limiter, LimiterFigures, LimiterOptions } from './limiter.ts';
+export { openLimiter } from './limiter.ts';
 export { openSharedValues } from './shared-values.ts';

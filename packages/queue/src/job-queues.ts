@@ -1,6 +1,7 @@
+import type { Lane } from '@pushmill/core';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { channelPrefix, jobIdOf, jobKey, queueName } from './keys.ts';
+import { channelPrefix, jobIdOf, jobKey } from './keys.ts';
 
 /** What a job carries: where to look in the ledger, and nothing else. */
 export interface BatchJob {
@@ -13,52 +14,47 @@ export interface QueuedBatch {
   id: string;
   run: number;
   channelId: string;
-  lane: 'urgent' | 'bulk';
+  lane: Lane;
 }
 
-/**
- * BullMQ takes jobs without a priority before all that have one: urgent jobs overtake bulk ones of their channel.
- */
-const bulkPriority = 10;
-
 export interface JobQueues {
-  /** Adds jobs, one round trip a channel. A job that is there already stays as it is. */
+  /** Adds jobs, one round trip a channel and lane. A job that is there already stays as it is. */
   add(batches: readonly QueuedBatch[]): Promise<void>;
   /** Those of the batches that have no job in Redis. */
   missing(batches: readonly QueuedBatch[]): Promise<QueuedBatch[]>;
   close(): Promise<void>;
 }
 
-/** One BullMQ queue a channel, opened at first use over one shared connection. */
+/** One BullMQ queue a channel and lane, opened at first use over one shared connection. */
 export function openJobQueues(redis: Redis, root: string): JobQueues {
   const queues = new Map<string, Queue<BatchJob>>();
 
-  function queueOf(channelId: string): Queue<BatchJob> {
-    let queue = queues.get(channelId);
+  function queueOf({ channelId, lane }: QueuedBatch): Queue<BatchJob> {
+    const name = `${channelId} ${lane}`;
+    let queue = queues.get(name);
     if (!queue) {
-      queue = new Queue<BatchJob>(queueName, {
+      queue = new Queue<BatchJob>(lane, {
         connection: redis,
         prefix: channelPrefix(root, channelId),
         skipWaitingForReady: true,
       });
       queue.on('error', () => undefined);
-      queues.set(channelId, queue);
+      queues.set(name, queue);
     }
     return queue;
   }
 
   return {
     async add(batches) {
-      const byChannel = Map.groupBy(batches, (batch) => batch.channelId);
+      const byQueue = Map.groupBy(batches, queueOf);
       await Promise.all(
-        [...byChannel].map(([channelId, own]) =>
-          queueOf(channelId).addBulk(
+        [...byQueue].map(([queue, own]) =>
+          queue.addBulk(
             own.map((batch) => ({
               name: batch.lane,
               data: { batchId: batch.id, run: batch.run },
               opts: {
                 jobId: jobIdOf(batch),
-                ...(batch.lane === 'bulk' ? { priority: bulkPriority } : {}),
                 // The ledger remembers; a job that ends, however it ends, leaves nothing in Redis. One that
                 // keeps failing because Postgres is away is dropped at last, and the sweeper makes it anew.
                 removeOnComplete: true,
@@ -74,7 +70,7 @@ export function openJobQueues(redis: Redis, root: string): JobQueues {
 
     async missing(batches) {
       const pipeline = redis.pipeline();
-      for (const batch of batches) pipeline.exists(jobKey(root, batch.channelId, jobIdOf(batch)));
+      for (const batch of batches) pipeline.exists(jobKey(root, batch.channelId, batch.lane, jobIdOf(batch)));
       const replies = (await pipeline.exec()) ?? [];
       return batches.filter((_, index) => {
         const [error, count] = replies[index] ?? [new Error('no reply')];

@@ -11,7 +11,7 @@ const hashTag = (key: string) => /\{([^}]+)\}/.exec(key)?.[1];
 describe('queue keys', () => {
   it('share a slot for one channel, whatever the root', () => {
     assert.equal(hashTag(channelPrefix('pushmill', channel)), channel);
-    assert.equal(hashTag(jobKey('pushmill', channel, jobIdOf(batch))), channel);
+    assert.equal(hashTag(jobKey('pushmill', channel, 'bulk', jobIdOf(batch))), channel);
     assert.equal(channelPrefix('test-1', channel), `test-1:{${channel}}`);
   });
 

@@ -1,5 +1,4 @@
-/** The name of every channel's queue; the prefix tells them apart. */
-export const queueName = 'push';
+import type { Lane } from '@pushmill/core';
 
 /**
  * Every key of a channel carries the channel's id as a hash tag, so that on Redis Cluster one channel's keys
@@ -17,6 +16,7 @@ export function jobIdOf(batch: { id: string; run: number }): string {
   return `${batch.id}-${batch.run}`;
 }
 
-export function jobKey(root: string, channelId: string, jobId: string): string {
-  return `${channelPrefix(root, channelId)}:${queueName}:${jobId}`;
+/** A channel has one queue a lane, named for it. */
+export function jobKey(root: string, channelId: string, lane: Lane, jobId: string): string {
+  return `${channelPrefix(root, channelId)}:${lane}:${jobId}`;
 }

@@ -1,7 +1,14 @@
-import { type MessageContent, newId, type PushRef, type PushState } from '@pushmill/core';
-import { byPush, type Database, inTransaction, pastDeadlocks } from './database.ts';
+import {
+  type Audience,
+  type Lane,
+  type MessageContent,
+  newId,
+  type PushRef,
+  type QuietHours,
+} from '@pushmill/core';
+import { type Database, inTransaction, type Queryable } from './database.ts';
 import { arrayLiteral } from './messages.ts';
-import { toText } from './text.ts';
+import { createRecording, marksOf, type Standing } from './outcomes.ts';
 
 /** A batch whose time has come and that was marked for the queue. */
 export interface DueBatch {
@@ -12,21 +19,35 @@ export interface DueBatch {
 }
 
 export interface ClaimedPush extends PushRef {
+  /** In the batch: how `markSending` and outcomes name it. */
+  place: number;
+  /** Empty for an audience. */
   token: string;
   attempts: number;
+  /** Its own end, where it has one, by its device's clock or by a replay; else its message's counts. */
+  expiresAt: Date | undefined;
+  /** A holder that died had it in hand, and did not say what became of it. */
+  wasSending: boolean;
+  environment: string | undefined;
+  audience: Audience | undefined;
+  /** Where its device's clock is, if its message has quiet hours. */
+  timeZone: string | undefined;
 }
 
 export interface ClaimedMessage {
   id: string;
   content: MessageContent;
   expiresAt: Date;
+  quietHours: QuietHours | undefined;
   cancelled: boolean;
+  paused: boolean;
 }
 
 export interface ClaimedBatch {
   id: string;
   run: number;
   channelId: string;
+  lane: Lane;
   /** This claim's number: every later word about the batch carries it. */
   fence: string;
   /** Times the batch was claimed in this run; more than one means that a holder died. */
@@ -34,45 +55,28 @@ export interface ClaimedBatch {
   /** What still needs work, in order. */
   pushes: ClaimedPush[];
   messages: Map<string, ClaimedMessage>;
+  /** What a holder that died had reserved of a day's quota, by place: `2026-11-22`, of the vendor's calendar. */
+  reservation: { day: string; places: number[] } | undefined;
+  /** It has waited because a quota was spent. */
+  quotaHeld: boolean;
   /** The ledger's clock at the claim, by which expiry is judged. */
   ledgerNow: Date;
-}
-
-/** One attempt of one push (or, without `kind`, its end without an attempt). */
-export interface OutcomeRecord extends PushRef {
-  /** Null leaves the push queued. */
-  state: PushState | null;
-  /** Undefined when the vendor was not called: expired or cancelled before. */
-  attempt?: {
-    at: Date;
-    durationMs: number;
-    kind: string;
-    action: string;
-    delayMs: number | null;
-    spent: boolean;
-  };
-  code: string | null;
-  detail: string | null;
-  vendorMessageId: string | null;
-  /** The token is dead on this channel since then. */
-  deadSince?: Date;
-}
-
-export interface Recorded {
-  held: boolean;
-  cancelled: string[];
 }
 
 export interface RemainingGroup {
   dueAt: Date;
   pushes: readonly PushRef[];
+  /** Its message is paused: it is not fed until that is resumed. All its pushes are of that message. */
+  isHeld?: boolean;
+  /** It waits because a quota is spent. */
+  isQuotaHeld?: boolean;
 }
 
 export function createBatchTable(db: Database) {
   return {
     /**
-     * Marks due batches for the queue, so many a channel that at most `window` are in the queue; urgent ones first.
-     * Paused channels wait. Several callers share the work without meeting. Callers of the same instant do not see
+     * Marks due batches for the queue, so many that of each channel and lane at most `window` are in it: a campaign
+     * must not fill it for what is urgent. Paused channels wait. Several callers share the work without meeting. Callers of the same instant do not see
      * each other's batches and may each fill the window, so what is in the queue is bounded by window x callers.
      * @param channelIds  only these; all when undefined
      */
@@ -82,13 +86,15 @@ export function createBatchTable(db: Database) {
         text: `
           WITH picked AS (
             SELECT b.id FROM channels c
+            CROSS JOIN (VALUES (0::smallint), (1::smallint)) AS l (lane)
             CROSS JOIN LATERAL (
-              SELECT count(*) AS enqueued FROM batches WHERE channel_id = c.id AND state = 'enqueued'
+              SELECT count(*) AS enqueued FROM batches
+              WHERE channel_id = c.id AND lane = l.lane AND state = 'enqueued'
             ) e
             CROSS JOIN LATERAL (
               SELECT id FROM batches
-              WHERE channel_id = c.id AND state = 'waiting' AND due_at <= now()
-              ORDER BY lane, due_at, id LIMIT greatest(0, $1 - e.enqueued) FOR UPDATE SKIP LOCKED
+              WHERE channel_id = c.id AND lane = l.lane AND state = 'waiting' AND due_at <= now()
+              ORDER BY due_at, id LIMIT greatest(0, $1 - e.enqueued) FOR UPDATE SKIP LOCKED
             ) b
             WHERE c.state = 'on' AND c.deleted_at IS NULL AND ($2::uuid[] IS NULL OR c.id = ANY ($2))
           )
@@ -101,8 +107,8 @@ export function createBatchTable(db: Database) {
     },
 
     /**
-     * Marks for the queue what expired while its channel was paused, so that a worker ends it: a pause may be long,
-     * and every push must reach an end.
+     * Marks for the queue what expired while its channel or its message was paused, so that a worker ends it: a pause
+     * may be long, and every push must reach an end.
      */
     async takeExpired(limit: number): Promise<DueBatch[]> {
       const { rows } = await db.query<DueRecord>({
@@ -110,7 +116,8 @@ export function createBatchTable(db: Database) {
         text: `
           WITH picked AS (
             SELECT b.id FROM batches b JOIN channels c ON c.id = b.channel_id
-            WHERE b.state = 'waiting' AND b.expires_at <= now() AND c.state = 'paused' AND c.deleted_at IS NULL
+            WHERE b.state <> 'enqueued' AND b.expires_at <= now() AND c.deleted_at IS NULL
+              AND (c.state = 'paused' OR b.state = 'held')
             ORDER BY b.expires_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED
           )
           UPDATE batches SET state = 'enqueued', enqueued_at = now(), lease_until = NULL
@@ -144,33 +151,59 @@ export function createBatchTable(db: Database) {
     async claim(id: string, run: number, leaseMs: number): Promise<ClaimedBatch | undefined> {
       const held = await db.query<{
         channel_id: string;
+        lane: number;
+        sending: number[];
         fence: string;
         claims: number;
         message_ids: string[];
         ns: number[];
+        reserved: number[];
+        reserved_day: string | null;
+        quota_held: boolean;
         now: Date;
       }>({
         name: 'claim-batch',
         text: `UPDATE batches SET fence = fence + 1, claims = claims + 1,
                  lease_until = now() + make_interval(secs => $3 / 1000.0)
                WHERE id = $1 AND run = $2 AND state = 'enqueued'
-               RETURNING channel_id, fence, claims, message_ids, ns, clock_timestamp() AS now`,
+               RETURNING channel_id, lane, sending, fence, claims, message_ids, ns, reserved,
+                 reserved_day::text, quota_held, clock_timestamp() AS now`,
         values: [id, run, leaseMs],
       });
       const batch = held.rows[0];
       if (!batch) return undefined;
       const [pushes, messages] = await Promise.all([
-        db.query<{ message_id: string; n: number; token: string; attempts: number }>({
+        db.query<{
+          place: string;
+          message_id: string;
+          n: number;
+          expires_at: Date | null;
+          token: string;
+          attempts: number;
+          environment: string | null;
+          audience: Audience | null;
+          time_zone: string | null;
+        }>({
           name: 'load-pushes',
-          text: `SELECT p.message_id, p.n, p.token, p.attempts
+          text: `SELECT r.place, p.message_id, p.n, p.token, p.attempts, p.environment, p.audience, p.expires_at,
+                   p.time_zone
                  FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS r (message_id, n, place)
                  JOIN pushes p ON p.message_id = r.message_id AND p.n = r.n
                  WHERE p.state = 'queued' ORDER BY r.place`,
           values: [batch.message_ids, batch.ns],
         }),
-        db.query<{ id: string; content: MessageContent; expires_at: Date; cancelled: boolean }>({
+        db.query<{
+          id: string;
+          content: MessageContent;
+          expires_at: Date;
+          quiet_hours: QuietHours | null;
+          cancelled: boolean;
+          paused: boolean;
+        }>({
           name: 'load-messages',
-          text: `SELECT id, content, expires_at, cancelled_at IS NOT NULL AS cancelled
+          text: `SELECT id, content, expires_at, local_time -> 'quietHours' AS quiet_hours,
+                   cancelled_at IS NOT NULL AS cancelled,
+                   paused_at IS NOT NULL AS paused
                  FROM messages WHERE id = ANY ($1)`,
           values: [[...new Set(batch.message_ids)]],
         }),
@@ -179,105 +212,70 @@ export function createBatchTable(db: Database) {
         id,
         run,
         channelId: batch.channel_id,
+        lane: laneOf(batch.lane),
         fence: batch.fence,
         claims: batch.claims,
         pushes: pushes.rows.map((row) => ({
+          place: Number(row.place),
           messageId: row.message_id,
           n: row.n,
           token: row.token,
           attempts: row.attempts,
+          expiresAt: row.expires_at ?? undefined,
+          wasSending: batch.sending.includes(Number(row.place)),
+          environment: row.environment ?? undefined,
+          audience: row.audience ?? undefined,
+          timeZone: row.time_zone ?? undefined,
         })),
         messages: new Map(
           messages.rows.map((row) => [
             row.id,
-            { id: row.id, content: row.content, expiresAt: row.expires_at, cancelled: row.cancelled },
+            {
+              id: row.id,
+              content: row.content,
+              expiresAt: row.expires_at,
+              quietHours: row.quiet_hours ?? undefined,
+              cancelled: row.cancelled,
+              paused: row.paused,
+            },
           ]),
         ),
+        reservation:
+          batch.reserved_day && batch.reserved.length > 0
+            ? { day: batch.reserved_day, places: batch.reserved }
+            : undefined,
+        quotaHeld: batch.quota_held,
         ledgerNow: batch.now,
       };
     },
 
     /**
-     * Records a group of outcomes and prolongs the lease. Outcomes are true whoever brings them, so they are
-     * written even when the batch has passed to another holder; states only move forward from `queued`.
-     * @returns whether the caller still holds the batch (if not, it must stop), and which of the batch's
-     *          messages are cancelled by now
+     * Says, before the calls, which pushes are being handed to a vendor that offers no identity.
+     * @returns false when the batch has another holder: nothing may be sent
      */
-    async record(batch: ClaimedBatch, given: readonly OutcomeRecord[], leaseMs: number): Promise<Recorded> {
-      const outcomes = given.map(toStorable).sort(byPush);
-      const tried = outcomes.filter((outcome) => outcome.attempt);
-      const dead = outcomes.filter((outcome) => outcome.deadSince);
-      const statement = {
-        name: 'record-outcomes',
-        text: `
-          WITH held AS (
-            UPDATE batches SET lease_until = now() + make_interval(secs => $3 / 1000.0)
-            WHERE id = $1 AND fence = $2 RETURNING 1
-          ), updated AS (
-            UPDATE pushes p SET
-              state = CASE WHEN p.state = 'queued' THEN coalesce(o.state, p.state) ELSE p.state END,
-              attempts = p.attempts + o.spent,
-              code = CASE WHEN p.state = 'queued' THEN o.code ELSE p.code END,
-              detail = CASE WHEN p.state = 'queued' THEN o.detail ELSE p.detail END,
-              vendor_message_id = coalesce(o.vendor_message_id, p.vendor_message_id),
-              updated_at = now()
-            FROM unnest($4::uuid[], $5::int[], $6::push_state[], $7::smallint[], $8::text[], $9::text[], $10::text[])
-              AS o (message_id, n, state, spent, code, detail, vendor_message_id)
-            WHERE p.message_id = o.message_id AND p.n = o.n
-          ), tried AS (
-            INSERT INTO attempts (message_id, n, at, duration_ms, kind, code, detail, vendor_message_id, action, delay_ms)
-            SELECT * FROM unnest($11::uuid[], $12::int[], $13::timestamptz[], $14::int[], $15::text[], $16::text[],
-                                 $17::text[], $18::text[], $19::text[], $20::int[])
-          ), dead AS (
-            INSERT INTO suppressions (channel_id, token, code, since)
-            SELECT $21::uuid, p.token, d.code, d.since
-            FROM unnest($22::uuid[], $23::int[], $24::text[], $25::timestamptz[]) AS d (message_id, n, code, since)
-            JOIN pushes p ON p.message_id = d.message_id AND p.n = d.n
-            ON CONFLICT DO NOTHING
-          )
-          SELECT EXISTS (SELECT 1 FROM held) AS held,
-                 ARRAY (SELECT id FROM messages WHERE id = ANY ($26::uuid[]) AND cancelled_at IS NOT NULL) AS cancelled`,
-        values: [
-          batch.id,
-          batch.fence,
-          leaseMs,
-          outcomes.map((outcome) => outcome.messageId),
-          outcomes.map((outcome) => outcome.n),
-          outcomes.map((outcome) => outcome.state),
-          outcomes.map((outcome) => (outcome.attempt?.spent ? 1 : 0)),
-          outcomes.map((outcome) => outcome.code),
-          outcomes.map((outcome) => outcome.detail),
-          outcomes.map((outcome) => outcome.vendorMessageId),
-          tried.map((outcome) => outcome.messageId),
-          tried.map((outcome) => outcome.n),
-          tried.map((outcome) => outcome.attempt?.at),
-          tried.map((outcome) => toInteger(outcome.attempt?.durationMs)),
-          tried.map((outcome) => outcome.attempt?.kind),
-          tried.map((outcome) => outcome.code),
-          tried.map((outcome) => outcome.detail),
-          tried.map((outcome) => outcome.vendorMessageId),
-          tried.map((outcome) => outcome.attempt?.action),
-          tried.map((outcome) => toInteger(outcome.attempt?.delayMs)),
-          batch.channelId,
-          dead.map((outcome) => outcome.messageId),
-          dead.map((outcome) => outcome.n),
-          dead.map((outcome) => outcome.code),
-          dead.map((outcome) => outcome.deadSince),
-          [...batch.messages.keys()],
-        ],
-      };
-      const { rows } = await pastDeadlocks(() => db.query<{ held: boolean; cancelled: string[] }>(statement));
-      return { held: rows[0]?.held === true, cancelled: rows[0]?.cancelled ?? [] };
-    },
-
-    /** Prolongs the lease of a batch whose vendor is slow. False when it is no longer held. */
-    async prolong(batch: ClaimedBatch, leaseMs: number): Promise<boolean> {
+    async markSending(batch: ClaimedBatch, places: readonly number[]): Promise<boolean> {
       const { rowCount } = await db.query({
-        name: 'prolong-lease',
-        text: `UPDATE batches SET lease_until = now() + make_interval(secs => $3 / 1000.0) WHERE id = $1 AND fence = $2`,
-        values: [batch.id, batch.fence, leaseMs],
+        name: 'mark-sending',
+        text: 'UPDATE batches SET sending = sending || $3::int[] WHERE id = $1 AND fence = $2',
+        values: [batch.id, batch.fence, places],
       });
       return rowCount === 1;
+    },
+
+    record: createRecording(db),
+
+    /** Prolongs the lease of a batch that is worked on slowly. */
+    async prolong(batch: ClaimedBatch, leaseMs: number): Promise<Standing> {
+      const { rows } = await db.query<Standing>({
+        name: 'prolong-lease',
+        text: `WITH held AS (
+                 UPDATE batches SET lease_until = now() + make_interval(secs => $3 / 1000.0)
+                 WHERE id = $1 AND fence = $2 RETURNING 1
+               )
+               SELECT EXISTS (SELECT 1 FROM held) AS held, ${marksOf('$4')}`,
+        values: [batch.id, batch.fence, leaseMs, [...batch.messages.keys()]],
+      });
+      return rows[0] as Standing;
     },
 
     /**
@@ -296,9 +294,11 @@ export function createBatchTable(db: Database) {
         return rowCount === 1;
       }
       return inTransaction(db, async (tx) => {
+        const stateOf = await holdingStates(tx, remaining);
         const { rowCount } = await tx.query(
-          `UPDATE batches SET state = 'waiting', run = run + 1, claims = 0, enqueued_at = NULL, lease_until = NULL,
-             due_at = $3, message_ids = $4, ns = $5
+          `UPDATE batches SET state = $7, run = run + 1, claims = 0, enqueued_at = NULL, lease_until = NULL,
+             due_at = $3, message_ids = $4, ns = $5, sending = '{}', reserved = '{}', reserved_day = NULL,
+             quota_held = $8
            WHERE id = $1 AND fence = $2 AND run = $6`,
           [
             batch.id,
@@ -307,15 +307,19 @@ export function createBatchTable(db: Database) {
             first.pushes.map((push) => push.messageId),
             first.pushes.map((push) => push.n),
             batch.run,
+            stateOf(first),
+            first.isQuotaHeld === true,
           ],
         );
         if (rowCount !== 1) return false;
         if (others.length > 0) {
           await tx.query(
-            `INSERT INTO batches (id, channel_id, lane, due_at, expires_at, message_ids, ns)
-             SELECT g.id, b.channel_id, b.lane, g.due_at, b.expires_at, g.message_ids::uuid[], g.ns::int[]
+            `INSERT INTO batches (id, channel_id, lane, due_at, expires_at, message_ids, ns, state, quota_held)
+             SELECT g.id, b.channel_id, b.lane, g.due_at, b.expires_at, g.message_ids::uuid[], g.ns::int[], g.state,
+               g.quota_held
              FROM batches b,
-               unnest($2::uuid[], $3::timestamptz[], $4::text[], $5::text[]) AS g (id, due_at, message_ids, ns)
+               unnest($2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::boolean[])
+                 AS g (id, due_at, message_ids, ns, state, quota_held)
              WHERE b.id = $1`,
             [
               batch.id,
@@ -323,6 +327,8 @@ export function createBatchTable(db: Database) {
               others.map((group) => group.dueAt),
               others.map((group) => arrayLiteral(group.pushes.map((push) => push.messageId))),
               others.map((group) => arrayLiteral(group.pushes.map((push) => push.n))),
+              others.map(stateOf),
+              others.map((group) => group.isQuotaHeld === true),
             ],
           );
         }
@@ -342,20 +348,26 @@ export function createBatchTable(db: Database) {
   };
 }
 
-const MAX_INTEGER = 2 ** 31 - 1;
-
-function toInteger(value: number | null | undefined): number | null {
-  return value === null || value === undefined ? null : Math.min(Math.round(value), MAX_INTEGER);
+function laneOf(number: number): Lane {
+  return number === 0 ? 'urgent' : 'bulk';
 }
 
-/** One odd word of a vendor must not keep a whole group of outcomes from being recorded. */
-function toStorable(outcome: OutcomeRecord): OutcomeRecord {
-  return {
-    ...outcome,
-    code: toText(outcome.code),
-    detail: toText(outcome.detail),
-    vendorMessageId: toText(outcome.vendorMessageId),
-  };
+/**
+ * In which state each group waits. A message that was resumed meanwhile holds nothing: the row is locked, so that its
+ * resumption comes either before, and is seen here, or after, and finds what is held.
+ */
+async function holdingStates(
+  tx: Queryable,
+  groups: readonly RemainingGroup[],
+): Promise<(group: RemainingGroup) => 'held' | 'waiting'> {
+  const ids = groups.flatMap((group) => (group.isHeld ? [group.pushes[0]?.messageId] : []));
+  if (ids.length === 0) return () => 'waiting';
+  const { rows } = await tx.query<{ id: string }>(
+    'SELECT id FROM messages WHERE id = ANY ($1) AND paused_at IS NOT NULL ORDER BY id FOR SHARE',
+    [ids],
+  );
+  const paused = new Set(rows.map((row) => row.id));
+  return (group) => (group.isHeld && paused.has(group.pushes[0]?.messageId as string) ? 'held' : 'waiting');
 }
 
 interface DueRecord {
@@ -366,7 +378,7 @@ interface DueRecord {
 }
 
 function dueBatch(row: DueRecord): DueBatch {
-  return { id: row.id, run: row.run, channelId: row.channel_id, lane: row.lane === 0 ? 'urgent' : 'bulk' };
+  return { id: row.id, run: row.run, channelId: row.channel_id, lane: laneOf(row.lane) };
 }
 
 export type BatchTable = ReturnType<typeof createBatchTable>;

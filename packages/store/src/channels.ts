@@ -64,21 +64,32 @@ export function createChannelTable(db: Queryable, sealing: Sealing) {
       }
     },
 
-    /** Changes what is given. New credential or settings also end a pause that the old ones caused. */
+    /**
+     * Changes what is given. New credential or settings also end a pause that the old ones caused; devices that are
+     * filed under the channel's own environment and were not known there are tried again under a new one.
+     */
     async update(appId: string, name: string, change: ChannelChange): Promise<ChannelRow | undefined> {
       const current = await this.get(appId, name);
       if (!current) return undefined;
       const sealed = change.credential === undefined ? null : sealing.seal(change.credential, current.id);
       return one(
-        `UPDATE channels SET
-           settings = coalesce($2, settings),
-           policy = coalesce($3, policy),
-           credential_sealed = coalesce($4, credential_sealed),
-           credential_shown = coalesce($5, credential_shown),
-           state = CASE WHEN $6 AND paused_reason->>'by' = 'pushmill' THEN 'on' ELSE state END,
-           paused_reason = CASE WHEN $6 AND paused_reason->>'by' = 'pushmill' THEN NULL ELSE paused_reason END,
-           version = version + 1, updated_at = now()
-         WHERE id = $1 AND deleted_at IS NULL RETURNING *`,
+        `WITH changed AS (
+           UPDATE channels SET
+             settings = coalesce($2, settings),
+             policy = coalesce($3, policy),
+             credential_sealed = coalesce($4, credential_sealed),
+             credential_shown = coalesce($5, credential_shown),
+           expiry_warned = CASE WHEN $4::bytea IS NULL THEN expiry_warned END,
+             state = CASE WHEN $6 AND paused_reason->>'by' = 'pushmill' THEN 'on' ELSE state END,
+             paused_reason = CASE WHEN $6 AND paused_reason->>'by' = 'pushmill' THEN NULL ELSE paused_reason END,
+             version = version + 1, updated_at = now()
+           WHERE id = $1 AND deleted_at IS NULL RETURNING *
+         ), refiled AS (
+           UPDATE devices d SET state = 'active', code = NULL, state_since = now() FROM changed c
+           WHERE d.channel_id = c.id AND d.state = 'misfiled' AND d.environment IS NULL
+             AND c.settings->>'environment' IS DISTINCT FROM $7
+         )
+         SELECT * FROM changed`,
         [
           current.id,
           change.settings ? JSON.stringify(change.settings) : null,
@@ -86,6 +97,7 @@ export function createChannelTable(db: Queryable, sealing: Sealing) {
           sealed,
           change.credentialShown ? JSON.stringify(change.credentialShown) : null,
           change.credential !== undefined || change.settings !== undefined,
+          current.settings.environment ?? null,
         ],
       );
     },
@@ -112,6 +124,21 @@ export function createChannelTable(db: Queryable, sealing: Sealing) {
         `UPDATE channels SET state = 'paused', paused_reason = $3, version = version + 1, updated_at = now()
          WHERE id = $1 AND version = $2 AND state = 'on'`,
         [id, version, JSON.stringify({ ...reason, at: new Date().toISOString() })],
+      );
+      return rowCount === 1;
+    },
+
+    /**
+     * Notes that people are told of the end of a credential, so many days before it.
+     * @param expiresAt  as the credential says it; that of another one is nobody's news
+     * @returns          true for the one caller who is to tell it; nobody is when fewer days were told of already
+     */
+    async warnOfExpiry(id: string, expiresAt: string, days: number): Promise<boolean> {
+      const { rowCount } = await db.query(
+        `UPDATE channels SET expiry_warned = $3
+         WHERE id = $1 AND credential_shown->>'expiresAt' = $2 AND deleted_at IS NULL
+           AND (expiry_warned IS NULL OR expiry_warned > $3)`,
+        [id, expiresAt, days],
       );
       return rowCount === 1;
     },

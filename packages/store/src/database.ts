@@ -70,9 +70,18 @@ export function isLedgerAway(error: unknown): boolean {
 }
 
 export async function inTransaction<T>(db: Database, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  return transact(db, 'BEGIN', work);
+}
+
+/** Several statements that all read the ledger as it was at the first of them. */
+export async function atOneMoment<T>(db: Database, read: (tx: Queryable) => Promise<T>): Promise<T> {
+  return transact(db, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', read);
+}
+
+async function transact<T>(db: Database, begin: string, work: (tx: Queryable) => Promise<T>): Promise<T> {
   const client = await db.connect();
   try {
-    await client.query('BEGIN');
+    await client.query(begin);
     const result = await work(client);
     await client.query('COMMIT');
     client.release();

@@ -1,8 +1,8 @@
-import { cut, type MessageContent, newId, type PushState } from '@pushmill/core';
+import { cut, type LocalTime, type MessageContent, newId, type PushState } from '@pushmill/core';
 import { type Database, inTransaction, type Queryable } from './database.ts';
-import type { Accepted, MessageRow, NewMessage, Page } from './rows.ts';
+import type { Accepted, MessageRow, NewMessage, Page, Recipient } from './rows.ts';
 
-const laneNumber = { urgent: 0, bulk: 1 } as const;
+export const laneNumber = { urgent: 0, bulk: 1 } as const;
 
 export function createMessageTable(db: Database) {
   return {
@@ -78,7 +78,7 @@ export function createMessageTable(db: Database) {
         if (rowCount !== 1) return false;
         await tx.query(
           `WITH waiting AS (
-             SELECT id, message_ids, ns FROM batches WHERE state = 'waiting' AND $1 = ANY (message_ids)
+             SELECT id, message_ids, ns FROM batches WHERE state <> 'enqueued' AND $1 = ANY (message_ids)
              ORDER BY id FOR UPDATE
            ), emptied AS (
              DELETE FROM batches b USING waiting w WHERE b.id = w.id AND $1 = ALL (w.message_ids)
@@ -112,7 +112,9 @@ export function createMessageTable(db: Database) {
       pushCount: record.push_count,
       sendAt: record.send_at,
       expiresAt: record.expires_at,
+      localTime: record.local_time,
       cancelledAt: record.cancelled_at,
+      pausedAt: record.paused_at,
       counts: counts.get(record.id) ?? {},
     }));
   }
@@ -126,7 +128,9 @@ interface MessageRecord {
   push_count: number;
   send_at: Date | null;
   expires_at: Date;
+  local_time: LocalTime | null;
   cancelled_at: Date | null;
+  paused_at: Date | null;
 }
 
 /**
@@ -178,6 +182,10 @@ async function insert(db: Queryable, messages: readonly NewMessage[]): Promise<v
     ns: [] as number[],
     channelIds: [] as string[],
     tokens: [] as string[],
+    environments: [] as (string | null)[],
+    audiences: [] as (string | null)[],
+    expiries: [] as (Date | null)[],
+    timeZones: [] as (string | null)[],
   };
   for (const message of messages) {
     message.recipients.forEach((recipient, n) => {
@@ -185,6 +193,10 @@ async function insert(db: Queryable, messages: readonly NewMessage[]): Promise<v
       pushes.ns.push(n);
       pushes.channelIds.push(recipient.channelId);
       pushes.tokens.push(recipient.token);
+      pushes.environments.push(recipient.environment ?? null);
+      pushes.audiences.push(recipient.audience ? JSON.stringify(recipient.audience) : null);
+      pushes.expiries.push(ownEnd(recipient, message));
+      pushes.timeZones.push(recipient.timeZone ?? null);
     });
   }
   const batches = planBatches(messages);
@@ -192,13 +204,18 @@ async function insert(db: Queryable, messages: readonly NewMessage[]): Promise<v
     name: 'accept-messages',
     text: `
       WITH stored_messages AS (
-        INSERT INTO messages (id, app_id, content, push_count, send_at, expires_at)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::int[], $5::timestamptz[], $6::timestamptz[])
+        INSERT INTO messages (id, app_id, content, push_count, send_at, expires_at, local_time)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::int[], $5::timestamptz[], $6::timestamptz[],
+                             $20::jsonb[])
       ), stored_pushes AS (
-        INSERT INTO pushes (message_id, n, channel_id, token, state, code)
+        INSERT INTO pushes (message_id, n, channel_id, token, state, code, environment, audience, expires_at,
+                            time_zone)
         SELECT p.message_id, p.n, p.channel_id, p.token,
-               CASE WHEN s.token IS NULL THEN 'queued' ELSE 'suppressed' END::push_state, s.code
-        FROM unnest($7::uuid[], $8::int[], $9::uuid[], $10::text[]) AS p (message_id, n, channel_id, token)
+               CASE WHEN s.token IS NULL THEN 'queued' ELSE 'suppressed' END::push_state, s.code,
+               p.environment, p.audience, p.expires_at, p.time_zone
+        FROM unnest($7::uuid[], $8::int[], $9::uuid[], $10::text[], $18::text[], $19::jsonb[], $21::timestamptz[],
+                    $22::text[])
+          AS p (message_id, n, channel_id, token, environment, audience, expires_at, time_zone)
         LEFT JOIN suppressions s ON s.channel_id = p.channel_id AND s.token = p.token
       )
       INSERT INTO batches (id, channel_id, lane, due_at, expires_at, message_ids, ns)
@@ -225,6 +242,11 @@ async function insert(db: Queryable, messages: readonly NewMessage[]): Promise<v
       batches.map((batch) => batch.expiresAt),
       batches.map((batch) => arrayLiteral(batch.messageIds)),
       batches.map((batch) => arrayLiteral(batch.ns)),
+      pushes.environments,
+      pushes.audiences,
+      messages.map((message) => (message.localTime ? JSON.stringify(message.localTime) : null)),
+      pushes.expiries,
+      pushes.timeZones,
     ],
   });
 }
@@ -239,22 +261,27 @@ interface PlannedBatch {
   ns: number[];
 }
 
+interface DueGroup {
+  channelId: string;
+  lane: number;
+  dueAt: Date | null;
+  refs: { message: NewMessage; n: number; expiresAt: Date }[];
+}
+
 /** Pushes of one channel, lane and due time go together, whichever message they came with. */
 function planBatches(messages: readonly NewMessage[]): PlannedBatch[] {
-  const groups = new Map<
-    string,
-    { channelId: string; lane: number; dueAt: Date | null; refs: { message: NewMessage; n: number }[] }
-  >();
+  const groups = new Map<string, DueGroup>();
   for (const message of messages) {
     const lane = laneNumber[message.lane];
     message.recipients.forEach((recipient, n) => {
-      const name = `${recipient.channelId} ${lane} ${message.sendAt?.getTime() ?? ''}`;
+      const { channelId, dueAt = message.sendAt, expiresAt = message.expiresAt } = recipient;
+      const name = `${channelId} ${lane} ${dueAt?.getTime() ?? ''}`;
       let group = groups.get(name);
       if (!group) {
-        group = { channelId: recipient.channelId, lane, dueAt: message.sendAt, refs: [] };
+        group = { channelId, lane, dueAt, refs: [] };
         groups.set(name, group);
       }
-      group.refs.push({ message, n });
+      group.refs.push({ message, n, expiresAt });
     });
   }
   return [...groups.values()].flatMap((group) =>
@@ -262,11 +289,16 @@ function planBatches(messages: readonly NewMessage[]): PlannedBatch[] {
       channelId: group.channelId,
       lane: group.lane,
       dueAt: group.dueAt,
-      expiresAt: new Date(Math.max(...refs.map(({ message }) => message.expiresAt.getTime()))),
+      expiresAt: new Date(Math.max(...refs.map(({ expiresAt }) => expiresAt.getTime()))),
       messageIds: refs.map(({ message }) => message.id),
       ns: refs.map(({ n }) => n),
     })),
   );
+}
+
+/** Null where it is the message's: most are, and need no room in the ledger. */
+function ownEnd({ expiresAt }: Recipient, message: NewMessage): Date | null {
+  return expiresAt && expiresAt.getTime() !== message.expiresAt.getTime() ? expiresAt : null;
 }
 
 /** Arrays of arrays must be rectangular in Postgres, so the inner ones travel as text; ids and numbers only. */

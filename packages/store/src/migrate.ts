@@ -3,7 +3,7 @@ import { runner } from 'node-pg-migrate';
 import pg from 'pg';
 import { ensurePartitions, lockSchema } from './partitions.ts';
 
-const directory = fileURLToPath(new URL('../migrations', import.meta.url));
+export const migrationsDirectory = fileURLToPath(new URL('../migrations', import.meta.url));
 
 /**
  * Brings the schema up to date. Safe to call from several processes at once: the first takes a lock,
@@ -20,7 +20,7 @@ export async function migrate(databaseUrl: string): Promise<{ applied: string[] 
     await lockSchema(client);
     const applied = await runner({
       dbClient: client,
-      dir: directory,
+      dir: migrationsDirectory,
       direction: 'up',
       migrationsTable: 'schema_migrations',
       singleTransaction: true,

@@ -1,13 +1,20 @@
 import { firstIdAt, formatPushId, type PushRef, type PushState, parsePushId } from '@pushmill/core';
-import type { Database } from './database.ts';
-import type { AttemptRow, Page, PushFilter, PushRow, ReceiptRow } from './rows.ts';
+import { atOneMoment, type Database, type Queryable } from './database.ts';
+import type { AttemptRow, Page, PushFilter, PushRow, ReceiptRow, TaskRow } from './rows.ts';
 
 const columns = `
-  p.message_id AS "messageId", p.n, p.channel_id AS "channelId", c.name AS channel, c.vendor, p.token, p.state,
-  p.attempts, p.code, p.detail, p.vendor_message_id AS "vendorMessageId", p.updated_at AS "updatedAt"`;
+  p.message_id AS "messageId", p.n, p.channel_id AS "channelId", c.name AS channel, c.vendor, p.token, p.environment,
+  p.audience, p.state, p.attempts, p.code, p.detail, p.vendor_message_id AS "vendorMessageId", p.updated_at AS "updatedAt",
+  p.replayed_at AS "replayedAt"`;
 
 export function createPushTable(db: Database) {
-  async function page(conditions: string[], values: unknown[], filter: PushFilter, order: 'ASC' | 'DESC') {
+  async function page(
+    conditions: string[],
+    values: unknown[],
+    filter: PushFilter,
+    order: 'ASC' | 'DESC',
+    reader: Queryable = db,
+  ) {
     const where = [...conditions];
     const add = (sql: (place: string) => string, value: unknown) => {
       values.push(value);
@@ -30,7 +37,7 @@ export function createPushTable(db: Database) {
       where.push(`(p.message_id, p.n) ${sign} ($${values.length - 1}::uuid, $${values.length}::int)`);
     }
     values.push(filter.limit + 1);
-    const { rows } = await db.query<PushRow>(
+    const { rows } = await reader.query<PushRow>(
       `SELECT ${columns} FROM pushes p JOIN channels c ON c.id = p.channel_id
        WHERE ${where.join(' AND ')}
        ORDER BY p.message_id ${order}, p.n ${order} LIMIT $${values.length}`,
@@ -49,35 +56,52 @@ export function createPushTable(db: Database) {
 
     /** Newest first. */
     async find(appId: string, filter: PushFilter): Promise<Page<PushRow>> {
-      return page(['c.app_id = $1'], [appId], filter, 'DESC');
+      if (filter.user === undefined) return page(['c.app_id = $1'], [appId], filter, 'DESC');
+      // By the index of tokens first, then exactly.
+      const devices = 'FROM devices WHERE app_id = $1 AND user_id = $2';
+      const conditions = [
+        'c.app_id = $1',
+        `hashtextextended(p.token, 0) = ANY (ARRAY(SELECT hashtextextended(token, 0) ${devices}))`,
+        `(p.channel_id, p.token) IN (SELECT channel_id, token ${devices})`,
+      ];
+      return page(conditions, [appId, filter.user], filter, 'DESC');
     },
 
+    /** A push and all that happened to it, as of one moment: a state never stands beside a receipt that it lacks. */
     async get(
       appId: string,
       ref: PushRef,
-    ): Promise<{ push: PushRow; attempts: AttemptRow[]; receipts: ReceiptRow[] } | undefined> {
-      const found = await page(
-        ['p.message_id = $1', 'p.n = $2', 'c.app_id = $3'],
-        [ref.messageId, ref.n, appId],
-        { limit: 1 },
-        'ASC',
-      );
-      const push = found.items[0];
-      if (!push) return undefined;
-      const [attempts, receipts] = await Promise.all([
-        db.query<AttemptRow>(
+    ): Promise<
+      { push: PushRow; attempts: AttemptRow[]; receipts: ReceiptRow[]; task: TaskRow | undefined } | undefined
+    > {
+      return atOneMoment(db, async (reader) => {
+        const found = await page(
+          ['p.message_id = $1', 'p.n = $2', 'c.app_id = $3'],
+          [ref.messageId, ref.n, appId],
+          { limit: 1 },
+          'ASC',
+          reader,
+        );
+        const push = found.items[0];
+        if (!push) return undefined;
+        const attempts = await reader.query<AttemptRow>(
           `SELECT at, duration_ms AS "durationMs", kind, code, detail, vendor_message_id AS "vendorMessageId",
                   action, delay_ms AS "delayMs"
            FROM attempts WHERE message_id = $1 AND n = $2 ORDER BY at`,
           [ref.messageId, ref.n],
-        ),
-        db.query<ReceiptRow>(
+        );
+        const receipts = await reader.query<ReceiptRow>(
           `SELECT received_at AS "receivedAt", proof, state, code, detail
            FROM receipts WHERE message_id = $1 AND n = $2 ORDER BY received_at`,
           [ref.messageId, ref.n],
-        ),
-      ]);
-      return { push, attempts: attempts.rows, receipts: receipts.rows };
+        );
+        const tasks = await reader.query<TaskRow>(
+          `SELECT id, cardinality(ns) AS pushes, polled_at AS "polledAt", code, detail, counts, due_at AS "nextPollAt"
+           FROM tasks WHERE channel_id = $1 AND id = $2`,
+          [push.channelId, push.vendorMessageId],
+        );
+        return { push, attempts: attempts.rows, receipts: receipts.rows, task: tasks.rows[0] };
+      });
     },
 
     /** The account over an app's pushes since a moment. */

@@ -23,7 +23,8 @@ export interface IncomingReceipt {
   detail: string;
   tokenDead: boolean;
   dedupKey: string;
-  proof: 'signature' | 'secret-url';
+  /** polled: we asked the vendor ourselves. */
+  proof: 'signature' | 'secret-url' | 'polled';
   rawQuery: string;
   rawBody: Buffer;
 }
@@ -179,7 +180,7 @@ export function createReceiptTable(db: Database) {
             WITH ORDINALITY AS g (message_id, n, channel_id, token, dedup_key, proof, state, code, detail, raw_body,
                                   token_dead, place)
         ), matched AS (
-          SELECT g.*, p.token AS push_token FROM given g
+          SELECT g.*, p.token AS push_token, p.updated_at AS sent_at FROM given g
           JOIN pushes p ON p.message_id = g.message_id AND p.n = g.n AND p.channel_id = g.channel_id
           WHERE g.token IS NULL OR p.token = g.token
         ), inserted AS (
@@ -199,7 +200,15 @@ export function createReceiptTable(db: Database) {
           INSERT INTO suppressions (channel_id, token, code, since)
           SELECT DISTINCT m.channel_id, m.push_token, m.code, now() FROM matched m
           JOIN inserted i ON i.message_id = m.message_id AND i.n = m.n WHERE m.token_dead
+            -- Registered again after the push left: alive.
+            AND NOT EXISTS (SELECT 1 FROM devices v
+              WHERE v.channel_id = m.channel_id AND v.token = m.push_token AND v.registered_at > m.sent_at)
           ON CONFLICT DO NOTHING
+        ), marked AS (
+          UPDATE devices d SET state = 'dead', code = m.code, state_since = now()
+          FROM matched m JOIN inserted i ON i.message_id = m.message_id AND i.n = m.n
+          WHERE m.token_dead AND d.channel_id = m.channel_id AND d.token = m.push_token
+            AND d.registered_at <= m.sent_at
         )
         SELECT m.place, i.message_id IS NOT NULL AS inserted
         FROM matched m LEFT JOIN inserted i ON i.message_id = m.message_id AND i.n = m.n`,

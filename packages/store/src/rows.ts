@@ -1,4 +1,12 @@
-import type { Lane, MessageContent, PushRef, PushState } from '@pushmill/core';
+import type {
+  Audience,
+  Lane,
+  LocalTime,
+  MessageContent,
+  PushRef,
+  PushState,
+  ReplayableState,
+} from '@pushmill/core';
 
 export interface App {
   id: string;
@@ -70,7 +78,17 @@ export interface ChannelChange {
 /** One recipient that passed validation; its place in the list is the push's number. */
 export interface Recipient {
   channelId: string;
+  /** Empty for an audience. */
   token: string;
+  /** Which of the vendor's environments the device is filed under; the channel's own when absent. */
+  environment?: string | undefined;
+  audience?: Audience | undefined;
+  /** Not before this moment, and null for at once, in place of what its message says. */
+  dueAt?: Date | null | undefined;
+  /** Its own end, in place of its message's. */
+  expiresAt?: Date | undefined;
+  /** Where its device's clock is, for a message with quiet hours. */
+  timeZone?: string | undefined;
 }
 
 export interface NewMessage {
@@ -78,9 +96,11 @@ export interface NewMessage {
   appId: string;
   content: MessageContent;
   lane: Lane;
-  /** Not before this moment; null for at once. */
+  /** Not before this moment; null for at once. Of recipients with moments of their own, the first. */
   sendAt: Date | null;
+  /** The end of what is due first. */
   expiresAt: Date;
+  localTime?: LocalTime | undefined;
   recipients: readonly Recipient[];
   /** The answer is kept with the message, so that the same key gets the same answer. */
   idempotency?: { key: string; bodyHash: Buffer; response: unknown };
@@ -97,9 +117,13 @@ export interface MessageRow {
   id: string;
   content: MessageContent;
   pushCount: number;
+  /** When the first of its pushes is due; null for at once. */
   sendAt: Date | null;
+  /** The end of what is due first. */
   expiresAt: Date;
+  localTime: LocalTime | null;
   cancelledAt: Date | null;
+  pausedAt: Date | null;
   counts: Partial<Record<PushState, number>>;
 }
 
@@ -108,12 +132,16 @@ export interface PushRow extends PushRef {
   channel: string;
   vendor: string;
   token: string;
+  environment: string | null;
+  audience: Audience | null;
   state: PushState;
   attempts: number;
   code: string | null;
   detail: string | null;
   vendorMessageId: string | null;
   updatedAt: Date;
+  /** When an operator had it sent again after it was given up, each time; null for never. */
+  replayedAt: Date[] | null;
 }
 
 export interface AttemptRow {
@@ -133,6 +161,41 @@ export interface ReceiptRow {
   state: PushState | null;
   code: string;
   detail: string;
+}
+
+/** A push that was given up, with its last outcome. */
+export interface DeadLetterRow extends PushRef {
+  channel: string;
+  vendor: string;
+  state: ReplayableState;
+  /** When it was given up. */
+  at: Date;
+  /** Of the last outcome. */
+  kind: string;
+  code: string | null;
+  detail: string | null;
+}
+
+export interface DeadLetterGroup {
+  channel: string;
+  vendor: string;
+  code: string | null;
+  count: number;
+  oldestAt: Date;
+  newestAt: Date;
+}
+
+/** What the vendor told about the call that carried a push. */
+export interface TaskRow {
+  id: string;
+  pushes: number;
+  /** Null before it was asked. */
+  polledAt: Date | null;
+  code: string | null;
+  detail: string | null;
+  counts: Record<string, number> | null;
+  /** When it will be asked next; null when nothing more will be told. */
+  nextPollAt: Date | null;
 }
 
 export interface StrayReceiptRow {
@@ -156,6 +219,8 @@ export interface PushFilter {
   vendor?: string | undefined;
   channel?: string | undefined;
   token?: string | undefined;
+  /** To the tokens that this user's devices have now. */
+  user?: string | undefined;
   code?: string | undefined;
   from?: Date | undefined;
   to?: Date | undefined;

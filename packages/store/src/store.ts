@@ -1,15 +1,22 @@
 import type { Secret } from '@pushmill/core';
 import { type AppTable, createAppTable } from './apps.ts';
+import { type BacklogView, createBacklogView } from './backlog.ts';
 import { type BatchTable, createBatchTable } from './batches.ts';
 import { type ChannelTable, createChannelTable } from './channels.ts';
 import { openDatabase } from './database.ts';
+import { createDeadLetterTable, type DeadLetterTable, type DroppedLetters } from './dead-letters.ts';
+import { createDeviceTable, type DeviceTable } from './devices.ts';
 import { createKeyTable, type KeyTable } from './keys.ts';
 import { createMessageTable, type MessageTable } from './messages.ts';
+import { createOperationTable, type OperationTable } from './operations.ts';
 import { ensurePartitions, schemaLock } from './partitions.ts';
+import { createPauseTable, type PauseTable } from './pauses.ts';
 import { createPushTable, type PushTable } from './pushes.ts';
+import { createQuotaTable, dropOldQuotas, type QuotaTable } from './quotas.ts';
 import { createReceiptTable, type ReceiptTable } from './receipts.ts';
 import { Sealing } from './sealing.ts';
 import { createSuppressionTable, type SuppressionTable } from './suppressions.ts';
+import { createTaskTable, type TaskTable } from './tasks.ts';
 
 export interface StoreOptions {
   databaseUrl: Secret;
@@ -25,22 +32,37 @@ export interface Store {
   messages: MessageTable;
   pushes: PushTable;
   batches: BatchTable;
+  backlog: BacklogView;
   receipts: ReceiptTable;
   suppressions: SuppressionTable;
+  tasks: TaskTable;
+  operations: OperationTable;
+  pauses: PauseTable;
+  devices: DeviceTable;
+  deadLetters: DeadLetterTable;
+  quotas: QuotaTable;
   /** Rejects when Postgres does not answer. */
   ping(): Promise<void>;
-  /** Makes coming partitions and drops what is past its keeping. Safe to run from many processes. */
-  maintain(): Promise<void>;
+  /**
+   * Makes coming partitions and drops what is past its keeping. Safe to run from many processes.
+   * @returns what was dropped that people must be told of
+   */
+  maintain(): Promise<{ deadLetters: DroppedLetters[] }>;
   close(): Promise<void>;
 }
 
 const KEEP_IDEMPOTENCY_KEYS = '48 hours';
 const KEEP_STRAY_RECEIPTS = 10_000;
+const KEEP_OPERATIONS = '24 hours';
+/** No vendor that can be asked answers for longer than a month. */
+const KEEP_TASKS = '35 days';
 
 /** Opens the ledger. Connects at the first query. */
 export function openStore(options: StoreOptions): Store {
   const db = openDatabase(options.databaseUrl.reveal(), options.maxConnections ?? 10);
   const channels = createChannelTable(db, new Sealing(options.masterKeys));
+  const pauses = createPauseTable(db);
+  const deadLetters = createDeadLetterTable(db);
   return {
     apps: createAppTable(db),
     keys: createKeyTable(db),
@@ -48,8 +70,15 @@ export function openStore(options: StoreOptions): Store {
     messages: createMessageTable(db),
     pushes: createPushTable(db),
     batches: createBatchTable(db),
+    backlog: createBacklogView(db),
     receipts: createReceiptTable(db),
     suppressions: createSuppressionTable(db),
+    tasks: createTaskTable(db),
+    operations: createOperationTable(db),
+    pauses,
+    devices: createDeviceTable(db),
+    deadLetters,
+    quotas: createQuotaTable(db),
     async ping() {
       await db.query('SELECT 1');
     },
@@ -59,10 +88,14 @@ export function openStore(options: StoreOptions): Store {
         const lock = await client.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1) AS got', [
           schemaLock,
         ]);
-        if (!lock.rows[0]?.got) return;
+        if (!lock.rows[0]?.got) return { deadLetters: [] };
         try {
           await ensurePartitions(client, new Date());
           await channels.cancelRemoved();
+          await pauses.releaseForgotten();
+          await client.query(
+            'DELETE FROM devices WHERE channel_id IN (SELECT id FROM channels WHERE deleted_at IS NOT NULL)',
+          );
           await client.query(`DELETE FROM idempotency_keys WHERE created_at < now() - $1::interval`, [
             KEEP_IDEMPOTENCY_KEYS,
           ]);
@@ -72,6 +105,12 @@ export function openStore(options: StoreOptions): Store {
                SELECT id FROM stray_receipts ORDER BY id DESC OFFSET $1 LIMIT 1)`,
             [KEEP_STRAY_RECEIPTS],
           );
+          await client.query('DELETE FROM operations WHERE requested_at < now() - $1::interval', [
+            KEEP_OPERATIONS,
+          ]);
+          await client.query('DELETE FROM tasks WHERE accepted_at < now() - $1::interval', [KEEP_TASKS]);
+          await dropOldQuotas(client);
+          return { deadLetters: await deadLetters.prune() };
         } finally {
           await client.query('SELECT pg_advisory_unlock($1)', [schemaLock]);
         }

@@ -1,6 +1,6 @@
-import type { Queryable } from './database.ts';
+import { type Database, inTransaction } from './database.ts';
 
-export function createSuppressionTable(db: Queryable) {
+export function createSuppressionTable(db: Database) {
   return {
     async count(channelId: string): Promise<number> {
       const { rows } = await db.query<{ count: number }>(
@@ -17,6 +17,26 @@ export function createSuppressionTable(db: Queryable) {
         token,
       ]);
       return rowCount === 1;
+    },
+
+    /**
+     * Takes back what was held against a channel's tokens since a moment: so many died at once that the channel is
+     * to blame.
+     * @returns how many tokens are no longer suppressed
+     */
+    async forgive(channelId: string, since: Date): Promise<number> {
+      return inTransaction(db, async (tx) => {
+        await tx.query(
+          `UPDATE devices SET state = 'active', code = NULL
+           WHERE channel_id = $1 AND state <> 'active' AND state_since >= $2`,
+          [channelId, since],
+        );
+        const { rowCount } = await tx.query(
+          'DELETE FROM suppressions WHERE channel_id = $1 AND created_at >= $2',
+          [channelId, since],
+        );
+        return rowCount ?? 0;
+      });
     },
   };
 }

@@ -10,6 +10,7 @@ import { CommandError } from '../failure.ts';
 import { readJsonObject } from '../option-values.ts';
 import type { Context } from '../program.ts';
 import { table } from '../table.ts';
+import { addChannelOperationCommands } from './channel-operations.ts';
 
 interface AddOptions extends CredentialOptions {
   vendor?: string;
@@ -19,7 +20,8 @@ interface AddOptions extends CredentialOptions {
   json?: string;
 }
 
-export function addChannelsCommand(program: Command, { env, terminal }: Context): void {
+export function addChannelsCommand(program: Command, context: Context): void {
+  const { env, terminal } = context;
   const channels = program.command('channels').description("An operator's hand tools for channels");
   const client = async (): Promise<Client> =>
     (await import('../connection.ts')).connect(env, 'operator').client;
@@ -81,6 +83,8 @@ export function addChannelsCommand(program: Command, { env, terminal }: Context)
         throw new CommandError('Hand in the new credential with --p12, --p8, --cert or --credential.');
       say(await (await client()).channels.rotate(name, credential), 'has the new credential');
     });
+
+  addChannelOperationCommands(channels, context);
 
   channels
     .command('pause')

@@ -82,7 +82,7 @@ async function run(
   const { balance } = await import('../account.ts');
   const { sendLoad } = await import('../demo-pushes.ts');
   const { openLedgerView } = await import('../ledger-view.ts');
-  const { postgresBytes, redisPeakBytes } = await import('../measures.ts');
+  const { callbacksRefused, postgresBytes, redisPeakBytes } = await import('../measures.ts');
   const progress = (line: string) => {
     if (!options.json) terminal.progress(line);
   };
@@ -108,10 +108,12 @@ async function run(
       const accounts = [...cluster.emulators.values()].map((emulator) => emulator.account());
       const sent = accounts.reduce((sum, account) => sum + account.receiptsSent, 0);
       const taken = accounts.reduce((sum, account) => sum + account.receiptsTaken, 0);
+      const forged = accounts.reduce((sum, account) => sum + (account.receiptsForged ?? 0), 0);
+      const refused = forged === 0 ? 0 : await callbacksRefused(cluster.receiptsUrl);
       if (queued === 0) settledAt ??= Date.now();
       progress(`${requested - queued} of ${requested} settled, ${taken} of ${sent} receipts in`);
-      if (queued === 0 && outstanding === 0 && sent === taken) break;
-      const now = `${queued} ${outstanding} ${sent} ${taken}`;
+      if (queued === 0 && outstanding === 0 && sent === taken && refused >= forged) break;
+      const now = `${queued} ${outstanding} ${sent} ${taken} ${forged} ${refused}`;
       if (now !== last) changedAt = Date.now();
       if (Date.now() - changedAt > STALLED_AFTER_MS) {
         terminal.note(`Nothing has changed for ${STALLED_AFTER_MS / 1000} s: what is missing will not come.`);
@@ -128,6 +130,7 @@ async function run(
       comparison: await ledger.compare(),
       emulators: Object.fromEntries([...cluster.emulators].map(([vendor, one]) => [vendor, one.account()])),
       receiptsOutstanding: await ledger.receiptsOutstanding(),
+      receiptsRefused: await callbacksRefused(cluster.receiptsUrl),
       durationMs: (settledAt ?? Date.now()) - startedAt,
       redisPeakBytes: await redisPeakBytes(cluster.redis.url),
       postgresBytes: await postgresBytes(cluster.dataDir),

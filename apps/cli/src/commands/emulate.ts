@@ -1,13 +1,14 @@
 import { resolve } from 'node:path';
+import type { Emulator } from '@pushmill/vendors';
 import type { Command } from 'commander';
-import { parseFaults } from '../faults.ts';
+import { type FaultPhase, parseFaults } from '../faults.ts';
 import { takeInterruption } from '../interruption.ts';
 import { wholeNumber } from '../option-values.ts';
 import type { Context } from '../program.ts';
 
 interface EmulateOptions {
   port: number;
-  fault?: string;
+  fault?: FaultPhase[];
   callback?: string[];
   seed: number;
   json?: true;
@@ -24,7 +25,11 @@ export function addEmulateCommand(program: Command, context: Context): void {
       wholeNumber(0, 65_535),
       0,
     )
-    .option('--fault <spec>', 'probabilities per push, e.g. throttled=0.01,reset=0.005')
+    .option(
+      '--fault <spec>',
+      'probabilities per push, e.g. throttled=0.01,reset=0.005; or one fault for a time, e.g. status=429,rate=0.1,for=30s or kind=reset,rate=0.1; can be given several times',
+      (spec: string, earlier: FaultPhase[] = []) => [...earlier, parseFaults(spec)],
+    )
     .option(
       '--callback <channel=url...>',
       'where the receipts of a channel go; the channel shows its callbackUrl',
@@ -39,8 +44,8 @@ async function emulate({ env, terminal }: Context, names: string[], options: Emu
   const { createClosing } = await import('../closing.ts');
   const { emulatedVendor, startEmulator } = await import('../emulation.ts');
   const { callbacksFrom } = await import('../callback-option.ts');
+  const { scheduleFaults } = await import('../fault-schedule.ts');
   const vendors = names.map(emulatedVendor);
-  const faults = options.fault === undefined ? undefined : parseFaults(options.fault);
   const callbacks = callbacksFrom(options.callback ?? []);
   const dataDir = resolve(defaultDataDir(env));
 
@@ -49,11 +54,12 @@ async function emulate({ env, terminal }: Context, names: string[], options: Emu
   const closing = createClosing(say);
   try {
     const shown: unknown[] = [];
+    const running: Emulator[] = [];
     for (const [index, vendor] of vendors.entries()) {
       const port = options.port === 0 ? 0 : options.port + index;
       const emulator = await startEmulator(vendor, { dataDir, seed: options.seed + index, port });
       closing.add(vendor, () => emulator.close());
-      if (faults) emulator.setFaults(faults);
+      running.push(emulator);
       for (const channel of emulator.channels) {
         const url = callbacks.get(channel.name);
         if (url !== undefined) emulator.setCallback(channel.name, url);
@@ -74,6 +80,10 @@ async function emulate({ env, terminal }: Context, names: string[], options: Emu
         terminal.out(`A token that it takes: ${channel.exampleToken}`);
       }
     }
+    const schedule = scheduleFaults(running, options.fault ?? [], ({ faults }) =>
+      say(`No more ${Object.keys(faults).join(', ') || 'trouble'}: its time is over.`),
+    );
+    closing.add('the faults', () => schedule.stop());
     if (options.json) terminal.json(shown);
     else terminal.note('\nCtrl-C stops.');
     await interruption.requested;

@@ -47,8 +47,28 @@ export function moment(iso) {
   return element('time', { datetime: iso, title: iso }, text);
 }
 
+const DAY_MS = 86_400_000;
+/** From when on people should be told of a credential's end. */
+const EXPIRY_DAYS = 30;
+
+/**
+ * That a credential has ended, or soon does; nothing while its end is far away or there is none.
+ * @param {string | undefined} expiresAt
+ * @returns {string | undefined}
+ */
+export function expiryWords(expiresAt, now = Date.now()) {
+  const leftMs = Date.parse(expiresAt ?? '') - now;
+  if (!(leftMs <= EXPIRY_DAYS * DAY_MS)) return undefined;
+  const date = expiresAt.slice(0, 10);
+  if (leftMs <= 0) return `Its credential expired on ${date}`;
+  const days = Math.floor(leftMs / DAY_MS);
+  const left = days === 0 ? 'within a day' : days === 1 ? 'in 1 day' : `in ${days} days`;
+  return `Its credential expires ${left}, on ${date}`;
+}
+
 export function channelItem(channel) {
   const reason = channel.pausedReason;
+  const expiry = expiryWords(channel.credential.expiresAt);
   return element(
     'li',
     { class: 'channel' },
@@ -60,6 +80,7 @@ export function channelItem(channel) {
     ' ',
     channel.emulator && tag('emulator', 'wait'),
     reason && element('div', { class: 'bad' }, `${reason.detail} (${reason.code}, by ${reason.by})`),
+    expiry && element('div', { class: 'bad' }, expiry),
   );
 }
 

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { createProgram } from '../program.ts';
+import { silentTerminal } from '../silent-terminal.ts';
+
+const page = readFileSync(new URL('../../../../docs/chaos.md', import.meta.url), 'utf8');
+const bench = createProgram({ env: {}, terminal: silentTerminal() }).commands.find(
+  (command) => command.name() === 'bench',
+);
+
+describe('docs/chaos.md', () => {
+  it('has a section about each bench', () => {
+    const sections = [...page.matchAll(/^## bench (\S+)$/gm)].map(([, name]) => name);
+    assert.deepEqual(
+      sections,
+      bench?.commands.map((command) => command.name()),
+    );
+  });
+
+  const lines = [...page.matchAll(/^npx pushmill bench (\S+)(.*)$/gm)];
+
+  it('shows each bench', () => {
+    const shown = new Set(lines.map(([, name]) => name));
+    assert.deepEqual(
+      [...shown],
+      bench?.commands.map((command) => command.name()),
+    );
+  });
+
+  for (const [line, name, rest = ''] of lines) {
+    it(`uses what --help prints: ${line}`, () => {
+      const help = bench?.commands.find((command) => command.name() === name)?.helpInformation() ?? '';
+      const options = rest.match(/--[a-z]+/g) ?? [];
+      assert.ok(options.length > 0);
+      for (const option of options) assert.match(help, new RegExp(`${option}\\b`));
+    });
+  }
+});

@@ -17,6 +17,8 @@ test('pushmill demo accounts for every push with faults injected, and leaves not
     duplicates: number;
     receiptsSent: number;
     receiptsTaken: number;
+    receiptsForged: number;
+    receiptsRefused: number;
     redisPeakBytes: number;
     balanced: boolean;
   };
@@ -32,6 +34,8 @@ test('pushmill demo accounts for every push with faults injected, and leaves not
   assert.ok((account.states.failed ?? 0) > 0, 'the injected faults were met');
   assert.ok(account.takenByEmulators >= account.takenByLedger);
   assert.equal(account.receiptsTaken, account.receiptsSent);
+  assert.ok(account.receiptsForged > 0, 'somebody posed as a vendor');
+  assert.ok(account.receiptsRefused >= account.receiptsForged);
   assert.ok(account.redisPeakBytes > 0);
   assert.equal(account.balanced, true);
   assert.deepEqual(await leftProcesses(), []);

@@ -22,6 +22,14 @@ export function openLedgerView(databaseUrl: string) {
       return rows[0]?.count ?? 0;
     },
 
+    /** Pushes that a worker had begun to hand to vendors without identity. */
+    async markedPushes(): Promise<number> {
+      const { rows } = await pool.query<{ count: number }>(
+        'SELECT coalesce(sum(cardinality(sending)), 0)::int AS count FROM batches',
+      );
+      return rows[0]?.count ?? 0;
+    },
+
     close: () => pool.end(),
   };
 }

@@ -72,6 +72,30 @@ describe('pushmill up --demo', () => {
     assert.equal(keys.code, 0, keys.stderr);
   });
 
+  test('the doctor finds it in order', async () => {
+    const { code, stdout, stderr } = await tool('doctor', '--json');
+    assert.equal(code, 0, stderr);
+    const { findings } = JSON.parse(stdout) as { findings: { check: string; state: string }[] };
+    assert.deepEqual(
+      findings.filter(({ state }) => state !== 'ok'),
+      [],
+    );
+    for (const check of ['role api', 'role receipts', 'role worker', 'channel apns-cert', 'channel mpaas']) {
+      assert.ok(
+        findings.some((finding) => finding.check === check),
+        check,
+      );
+    }
+  });
+
+  for (const channel of ['apns-token', 'apns-cert', 'mpaas', 'baidu', 'tpns']) {
+    test(`verify proves the credential of ${channel} to its vendor`, async () => {
+      const { code, stdout, stderr } = await tool('channels', 'verify', channel);
+      assert.equal(code, 0, stderr);
+      assert.ok(stdout.startsWith(`The vendor takes the credential of the channel ${channel}.`), stdout);
+    });
+  }
+
   test('a second one on the same folder says so in one sentence', async () => {
     const { code, stderr } = await tool('up', '--data', folder.path, '--port', '0');
     assert.equal(code, 1);

@@ -132,6 +132,8 @@ describe('the document', () => {
       '/v1/messages/{id}',
       '/v1/messages/{id}/pushes',
       '/v1/messages/{id}/cancel',
+      '/v1/messages/{id}/pause',
+      '/v1/messages/{id}/resume',
       '/v1/pushes',
       '/v1/pushes/{id}',
       '/v1/channels',
@@ -161,7 +163,7 @@ describe('readiness', () => {
   it('is given while both servers answer', async () => {
     assert.equal((await api.inject({ url: '/healthz' })).statusCode, 200);
     const ready = await api.inject({ url: '/readyz' });
-    assert.deepEqual(ready.json(), { status: 'ready', problems: [] });
+    assert.deepEqual(ready.json(), { status: 'ready', problems: [], degraded: [] });
   });
 
   it('names what is away, and nothing is taken without the ledger', async () => {

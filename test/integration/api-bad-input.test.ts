@@ -193,8 +193,24 @@ const cases: [
   ],
   ['no channel', { ...good, to: [{ token }] }, 422, 'nothing-sendable', '/to/0/channel', 'required'],
   ['no token', { ...good, to: [{ channel: 'ios' }] }, 422, 'nothing-sendable', '/to/0/token', 'required'],
-  ['a user', { ...good, to: [{ user: 'u-1' }] }, 422, 'nothing-sendable', '/to/0/user', 'not-available'],
-  ['a tag', { ...good, to: [{ tag: 'vip' }] }, 422, 'nothing-sendable', '/to/0/tag', 'not-available'],
+  ['an unknown user', { ...good, to: [{ user: 'u-1' }] }, 422, 'nothing-sendable', '/to/0/user', 'no-device'],
+  ['an unknown tag', { ...good, to: [{ tag: 'vip' }] }, 422, 'nothing-sendable', '/to/0/tag', 'no-device'],
+  [
+    'an unknown device',
+    { ...good, to: [{ device: 'd' }] },
+    422,
+    'nothing-sendable',
+    '/to/0/device',
+    'no-device',
+  ],
+  [
+    'a user and a token',
+    { ...good, to: [{ ...good.to[0], user: 'u-1' }] },
+    422,
+    'nothing-sendable',
+    '/to/0/token',
+    'required',
+  ],
 ];
 
 describe('bad input to POST /v1/messages', () => {

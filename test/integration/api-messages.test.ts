@@ -107,7 +107,7 @@ describe('POST /v1/messages', () => {
         [1, '/to/1/channel', 'unknown-channel'],
         [2, '/to/2/tokens/0', 'duplicate-recipient'],
         [2, '/to/2/tokens/1', 'wrong-token-form'],
-        [3, '/to/3/user', 'not-available'],
+        [3, '/to/3/user', 'no-device'],
       ],
     );
     assert.ok(!JSON.stringify(rejected).includes(token));

@@ -14,6 +14,8 @@ import { createLedgerDatabase } from './ledger-setup.ts';
 /** The api and the receipts service on a database of their own, with a producer's and an operator's key. */
 export interface HttpWorld {
   store: Store;
+  /** For what the store has no words for. */
+  databaseUrl: string;
   api: Awaited<ReturnType<typeof buildApi>>;
   receipts: Awaited<ReturnType<typeof buildReceipts>>;
   producer: Record<string, string>;
@@ -26,15 +28,20 @@ export interface HttpWorld {
   close(): Promise<void>;
 }
 
+interface Overrides extends Partial<Pick<ApiDeps, 'vendors'>> {
+  /** Of back-pressure. */
+  bounds?: Pick<ApiDeps['settings'], 'maxBacklog' | 'maxUrgentAgeSeconds'>;
+}
+
 /** For one test file, at its top level; closed after its tests, before the servers are stopped. */
-export async function useHttpWorld(overrides: Partial<Pick<ApiDeps, 'vendors'>> = {}): Promise<HttpWorld> {
+export async function useHttpWorld(overrides: Overrides = {}): Promise<HttpWorld> {
   let world: HttpWorld | undefined;
   after(() => world?.close());
   world = await openHttpWorld(overrides);
   return world;
 }
 
-async function openHttpWorld(overrides: Partial<Pick<ApiDeps, 'vendors'>>): Promise<HttpWorld> {
+async function openHttpWorld({ bounds = {}, ...overrides }: Overrides): Promise<HttpWorld> {
   const servers = await testServers();
   const database = await createLedgerDatabase();
   const store = openStore({
@@ -59,7 +66,11 @@ async function openHttpWorld(overrides: Partial<Pick<ApiDeps, 'vendors'>>): Prom
     },
   };
   const password = randomBytes(12).toString('base64url');
-  const settings = { publicReceiptsUrl: 'https://receipts.test', operatorPassword: new Secret(password) };
+  const settings = {
+    publicReceiptsUrl: 'https://receipts.test',
+    operatorPassword: new Secret(password),
+    ...bounds,
+  };
   const deps = { store, feeder, vendors, log, settings, ...overrides };
   const api = await buildApi({ ...deps, metrics: createMetrics('api') });
   const receipts = await buildReceipts({
@@ -75,6 +86,7 @@ async function openHttpWorld(overrides: Partial<Pick<ApiDeps, 'vendors'>>): Prom
   };
   return {
     store,
+    databaseUrl: database.url,
     api,
     receipts,
     producer: await keyFor('producer'),

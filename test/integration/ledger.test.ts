@@ -64,6 +64,7 @@ function outcome(messageId: string, n: number, changes: Partial<OutcomeRecord> =
   return {
     messageId,
     n,
+    place: n + 1,
     state: 'accepted',
     attempt: {
       at: new Date(),
@@ -294,27 +295,28 @@ describe('takeDue', () => {
     assert.deepEqual(await take(channel.id, 0), []);
   });
 
-  it('takes the urgent lane first, then what has been due for longest', async () => {
+  it('gives each lane a window of its own, and takes what has been due for longest', async () => {
     const channel = await ledger.channel();
     const at = (secondsAgo: number) => new Date(Date.now() - secondsAgo * 1_000);
-    const order: string[] = [];
-    for (const [lane, sendAt] of [
-      ['bulk', at(50)],
-      ['bulk', at(90)],
-      ['urgent', at(10)],
-      ['urgent', at(20)],
+    const ids: Record<string, string> = {};
+    for (const [name, lane, sendAt] of [
+      ['young bulk', 'bulk', at(50)],
+      ['old bulk', 'bulk', at(90)],
+      ['young urgent', 'urgent', at(10)],
+      ['old urgent', 'urgent', at(20)],
     ] as const) {
-      order.push((await accept(ledger.message(channel.id, 1, { lane, sendAt }))).id);
+      ids[(await accept(ledger.message(channel.id, 1, { lane, sendAt }))).id] = name;
     }
-    const taken: string[] = [];
-    for (let count = 0; count < 4; count += 1) {
-      const [due] = await take(channel.id, count + 1);
-      assert.ok(due);
-      const batch = await claim(due);
-      taken.push(batch.pushes[0]?.messageId as string);
-      assert.equal(due.lane, count < 2 ? 'urgent' : 'bulk');
+    const taken: string[][] = [];
+    for (const window of [1, 2]) {
+      const due = await take(channel.id, window);
+      const held = await Promise.all(due.map((batch) => claim(batch)));
+      taken.push(held.map((batch) => ids[batch.pushes[0]?.messageId as string] as string).sort());
     }
-    assert.deepEqual(taken, [order[3], order[2], order[1], order[0]]);
+    assert.deepEqual(taken, [
+      ['old bulk', 'old urgent'],
+      ['young bulk', 'young urgent'],
+    ]);
   });
 
   it('leaves what is not due', async () => {
@@ -376,7 +378,9 @@ describe('claim, record, settle', () => {
       id: message.id,
       content: message.content,
       expiresAt: message.expiresAt,
+      quietHours: undefined,
       cancelled: false,
+      paused: false,
     });
     assert.ok(Math.abs(batch.ledgerNow.getTime() - Date.now()) < 60_000);
     await batches.record(batch, [outcome(message.id, 1)], leaseMs);
@@ -391,8 +395,8 @@ describe('claim, record, settle', () => {
     const second = await claim(due);
     assert.equal(second.claims, 2);
     assert.ok(BigInt(second.fence) > BigInt(first.fence));
-    assert.equal(await batches.prolong(first, leaseMs), false);
-    assert.equal(await batches.prolong(second, leaseMs), true);
+    assert.equal((await batches.prolong(first, leaseMs)).held, false);
+    assert.equal((await batches.prolong(second, leaseMs)).held, true);
     const late = await batches.record(first, [outcome(message.id, 0, { vendorMessageId: 'v' })], leaseMs);
     assert.equal(late.held, false);
     assert.deepEqual(await statesOf(message.id), { 0: 'accepted', 1: 'queued', 2: 'queued' });
@@ -469,6 +473,7 @@ describe('claim, record, settle', () => {
     const expired: OutcomeRecord = {
       messageId: message.id,
       n: 1,
+      place: 2,
       state: 'expired',
       code: 'expired',
       detail: null,
@@ -757,15 +762,23 @@ describe('receipts', () => {
     assert.equal((await pushes.get(appId, { messageId: message.id, n: 0 }))?.receipts[0]?.code, '9');
   });
 
-  it('tell what became of a push that had to be called unknown, and not of one that failed', async () => {
-    const { channel, message, batch } = await inHand(2);
+  it('tell what became of a push that had to be called unknown, or that failed and arrived all the same', async () => {
+    const { channel, message, batch } = await inHand(3);
     await batches.record(
       batch,
-      [outcome(message.id, 0, { state: 'unknown' }), outcome(message.id, 1, { state: 'failed' })],
+      [
+        outcome(message.id, 0, { state: 'unknown' }),
+        outcome(message.id, 1, { state: 'failed' }),
+        outcome(message.id, 2, { state: 'failed' }),
+      ],
       leaseMs,
     );
-    await receipts.record([receipt(channel.id, message.id, 0), receipt(channel.id, message.id, 1)]);
-    assert.deepEqual(await statesOf(message.id), { 0: 'delivered', 1: 'failed' });
+    await receipts.record([
+      receipt(channel.id, message.id, 0),
+      receipt(channel.id, message.id, 1),
+      receipt(channel.id, message.id, 2, { state: 'dropped' }),
+    ]);
+    assert.deepEqual(await statesOf(message.id), { 0: 'delivered', 1: 'delivered', 2: 'failed' });
   });
 
   // A receipt came while the worker's own record of the same push was being written. The receipt's update waited for

@@ -16,6 +16,7 @@ import { openJobQueues } from '../../packages/queue/src/job-queues.ts';
 import { until } from '../e2e/until.ts';
 import { cuttable } from './cuttable.ts';
 import { useLedger } from './ledger-setup.ts';
+import { gate } from './scripted-vendor.ts';
 
 // Closings are registered before the servers are asked for, so that they run before those are stopped.
 after(() => close());
@@ -156,30 +157,30 @@ describe('the queue', () => {
     assert.equal(new Set(done.map(({ batchId }) => batchId)).size, 12);
   });
 
-  it('lets urgent batches overtake bulk ones', async () => {
+  it('brings urgent batches while bulk ones fill the window and every taker', async () => {
     const channel = await ledger.channel();
-    await acceptBatches(channel.id, 3, 'bulk');
+    await acceptBatches(channel.id, 8, 'bulk');
     feeder.feed();
-    await until('bulk jobs', async () => (await direct.keys('*-0')).length === 3);
-    const urgent = await acceptBatches(channel.id, 2, 'urgent');
-    feeder.feed();
-    await until('urgent jobs', async () => (await direct.keys('*-0')).length === 5);
-    const order: string[] = [];
+    await until('a full window', async () => (await direct.keys('*-0')).length === 5);
+    const stuck = gate();
+    const begun: string[] = [];
     const done = consume(channel.id, {
-      concurrency: 1,
+      concurrency: 2,
       async work({ batchId }) {
-        const [row] = await ledger.rows<{ id: string }>(
-          'SELECT message_ids[1] AS id FROM batches WHERE id = $1',
-          [batchId],
-        );
-        order.push(row?.id as string);
+        const [row] = await ledger.rows<{ lane: number }>('SELECT lane FROM batches WHERE id = $1', [
+          batchId,
+        ]);
+        const lane = row?.lane === 0 ? 'urgent' : 'bulk';
+        begun.push(lane);
+        if (lane === 'bulk') await stuck.passed;
       },
     });
-    await until('all of them', () => done.length === 5);
-    assert.deepEqual(
-      order.slice(0, 2),
-      urgent.map(({ id }) => id),
-    );
+    await until('both takers to be busy', () => begun.length === 2);
+    await acceptBatches(channel.id, 3, 'urgent');
+    feeder.feed();
+    await until('the urgent ones', () => done.length === 3);
+    assert.deepEqual(begun.toSorted(), ['bulk', 'bulk', 'urgent', 'urgent', 'urgent']);
+    stuck.open();
   });
 
   it('runs a job once that was added twice, by the feeder and by others', async () => {

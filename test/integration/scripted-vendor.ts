@@ -1,5 +1,12 @@
 import type { Outcome } from '@pushmill/core';
-import type { OutgoingPush, Vendor } from '@pushmill/vendors';
+import type {
+  OperationAnswer,
+  OutgoingPush,
+  PollAnswer,
+  PollingPlan,
+  Vendor,
+  VendorTask,
+} from '@pushmill/vendors';
 import { Type } from 'typebox';
 
 /** One call of a sender, while it waits for the test's word and after it. */
@@ -18,6 +25,12 @@ export interface ScriptedVendor {
   sent(token: string): number;
   /** What the vendor says from now on. */
   answer(script: Script): void;
+  /** Tasks that it was asked about, and what it says of one; with a polling plan. */
+  asked: VendorTask[];
+  tell: (task: VendorTask) => PollAnswer;
+  /** Operations that it was asked to do, and what it answers. */
+  operations: { name: string; input: unknown }[];
+  operate: (name: string) => Promise<OperationAnswer>;
   closed: number;
 }
 
@@ -25,7 +38,7 @@ export const accepted: Outcome = { kind: 'accepted', vendorMessageId: 'vendor-id
 
 /** A vendor without a network: its sender does what the test says. */
 export function scriptedVendor(
-  options: { hasIdentity?: boolean; maxTokensPerCall?: number } = {},
+  options: { hasIdentity?: boolean; maxTokensPerCall?: number; polling?: PollingPlan } = {},
 ): ScriptedVendor {
   let script: Script = () => accepted;
   const attempts = new Map<string, number>();
@@ -36,6 +49,10 @@ export function scriptedVendor(
     answer(next) {
       script = next;
     },
+    asked: [],
+    tell: () => ({ kind: 'told', state: undefined, code: 'OK', detail: '', counts: {}, final: true }),
+    operations: [],
+    operate: async () => ({ outcome: { kind: 'accepted' } }),
     vendor: {
       name: 'scripted',
       title: 'Scripted',
@@ -44,6 +61,19 @@ export function scriptedVendor(
       overridesSchema: Type.Object({}),
       hasIdentity: options.hasIdentity ?? true,
       maxTokensPerCall: options.maxTokensPerCall ?? 1,
+      ...(options.polling ? { polling: options.polling } : {}),
+      environments: ['here', 'there'],
+      audiences: {
+        schema: Type.Object({ kind: Type.Literal('all') }, { additionalProperties: false }),
+        check: () => [],
+      },
+      operations: {
+        verify: { summary: 'Say whether the credential is good', input: Type.Object({}) },
+        greet: {
+          summary: 'Greet',
+          input: Type.Object({ name: Type.String() }, { additionalProperties: false }),
+        },
+      },
       prepareCredential: async (input) => ({
         credential: input as Record<string, unknown>,
         shown: { kind: 'scripted' },
@@ -61,6 +91,14 @@ export function scriptedVendor(
               return script(push, call, attempt);
             }),
           );
+        },
+        async poll(tasks) {
+          self.asked.push(...tasks);
+          return tasks.map((task) => self.tell(task));
+        },
+        async operate(name, input) {
+          self.operations.push({ name, input });
+          return self.operate(name);
         },
         async close() {
           self.closed += 1;

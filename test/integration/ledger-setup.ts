@@ -27,6 +27,8 @@ export interface Ledger {
   channel(changes?: Partial<NewChannel>): Promise<ChannelRow>;
   /** A message that is not stored yet, to so many tokens of a channel. */
   message(channelId: string, count: number, changes?: Partial<NewMessage>): NewMessage;
+  /** As if the batch's holder had been silent for too long. */
+  loseLease(batchId: string): Promise<void>;
   rows<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
 }
 
@@ -85,6 +87,11 @@ export async function useLedger(): Promise<Ledger> {
         recipients: Array.from({ length: count }, () => ({ channelId, token: newToken() })),
         ...changes,
       };
+    },
+    async loseLease(batchId) {
+      await sql.query(`UPDATE batches SET lease_until = now() - interval '1 second' WHERE id = $1`, [
+        batchId,
+      ]);
     },
     async rows<Row extends pg.QueryResultRow>(text: string, values?: unknown[]) {
       return (await sql.query<Row>(text, values)).rows;

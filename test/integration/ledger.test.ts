@@ -46,6 +46,7 @@ async function take(channelId: string, window = 1_000): Promise<DueBatch[]> {
 }
 
 async function claim(batch: { id: string; run: number }): Promise<ClaimedBatch> {
+  await ledger.loseLease(batch.id);
   const claimed = await batches.claim(batch.id, batch.run, leaseMs);
   assert.ok(claimed, 'claimed');
   return claimed;
@@ -407,6 +408,13 @@ describe('claim, record, settle', () => {
     assert.deepEqual(await statesOf(message.id), { 0: 'accepted', 1: 'accepted', 2: 'accepted' });
   });
 
+  it('is left to a holder whose lease lives', async () => {
+    const { due } = await inHand(1);
+    assert.equal(await batches.claim(due.id, due.run, leaseMs), undefined);
+    await ledger.loseLease(due.id);
+    assert.ok(await batches.claim(due.id, due.run, leaseMs));
+  });
+
   it('is claimed only in its run, and only while it is enqueued', async () => {
     const { channel, message, due, batch } = await inHand(1);
     assert.equal(await batches.claim(due.id, due.run + 1, leaseMs), undefined);
@@ -458,6 +466,23 @@ describe('claim, record, settle', () => {
         ['accepted', 'finish', null, 'late'],
       ],
     );
+  });
+
+  it('counts a group once whose answer was lost, and that is brought again', async () => {
+    const { message, batch } = await inHand(2);
+    const group = [
+      outcome(message.id, 0, { vendorMessageId: 'task', pollAt: inAnHour() }),
+      outcome(message.id, 1, { vendorMessageId: 'task', pollAt: inAnHour() }),
+    ];
+    await batches.record(batch, group, leaseMs);
+    await batches.record(batch, group, leaseMs, true);
+    await batches.record(batch, group, leaseMs, true);
+    for (const n of [0, 1]) {
+      const found = await pushes.get(appId, { messageId: message.id, n });
+      assert.equal(found?.push.attempts, 1);
+      assert.equal(found?.attempts.length, 1);
+      assert.equal(found?.task?.pushes, 2);
+    }
   });
 
   it('counts an attempt only when it was spent, and none for an end without a call', async () => {
@@ -609,7 +634,7 @@ describe('what the sweeper sees', () => {
     assert.deepEqual(await unheld(0), [due]);
     await claim(due as DueBatch);
     assert.deepEqual(await unheld(0), [], 'held');
-    await batches.claim(due?.id as string, 0, 0);
+    await ledger.loseLease(due?.id as string);
     await until('the lease to run out', async () => (await unheld(0)).length === 1);
   });
 

@@ -19,6 +19,7 @@ async function claimed(channel: ChannelRow, count: number, changes: Partial<NewM
 }
 
 async function claim(id: string, run: number): Promise<ClaimedBatch> {
+  await ledger.loseLease(id);
   const batch = await store.batches.claim(id, run, 20_000);
   assert.ok(batch);
   return batch;

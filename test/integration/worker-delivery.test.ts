@@ -31,7 +31,7 @@ describe('a worker that dies with calls under way', () => {
       const [row] = await bench.batchesOf(channel);
       const batch = await store.batches.claim(row?.id as string, 0, 1);
       assert.ok(batch);
-      assert.equal(await store.batches.markSending(batch, [1]), true);
+      assert.equal((await store.batches.markSending(batch, [1])).held, true);
       await bench.work();
       const pushes = await bench.settled(message);
       assert.deepEqual(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defaultRetryPolicy, formatPushId, type Outcome, pushIdentity } from '@pushmill/core';
 import { createLogger } from '@pushmill/log';
-import { type ChannelRow, isLedgerAway } from '@pushmill/store';
+import { type ChannelRow, isLedgerAway, type NewMessage } from '@pushmill/store';
 import type { ActiveChannel } from '../../apps/worker/src/active-channel.ts';
 import { runBatch } from '../../apps/worker/src/batch-run.ts';
 import { ChannelFlow, type RateGate } from '../../apps/worker/src/channel-flow.ts';
@@ -579,6 +579,7 @@ describe('the channel registry', () => {
       vendors: { scripted: bench.vendor.vendor },
       vendorNames: undefined,
       concurrency: 1,
+      steadyNow: Date.now,
       senderDeps: {
         now: Date.now,
         shared: { getOrMake: () => assert.fail(), forget: () => assert.fail() },
@@ -661,6 +662,7 @@ describe('runBatch', () => {
     });
     const running = runBatch(job, channel, deps);
     await until('two in flight', () => bench.vendor.calls.length === 2);
+    await ledger.loseLease(job.batchId);
     const other = await store.batches.claim(job.batchId, job.run, 20_000);
     assert.ok(other);
     doors[0]?.open();
@@ -687,7 +689,7 @@ describe('runBatch', () => {
   it('buries a batch that killed ten workers, without calling', async () => {
     const { row, channel } = await active();
     const { message, job } = await queued(row, 2);
-    for (let claims = 0; claims < 9; claims += 1) await store.batches.claim(job.batchId, job.run, 20_000);
+    for (let claims = 0; claims < 9; claims += 1) await store.batches.claim(job.batchId, job.run, 0);
     await ledger.sql.query('UPDATE batches SET claims = 10 WHERE id = $1', [job.batchId]);
     await runBatch(job, channel, deps);
     for (const push of await bench.pushesOf(message)) {
@@ -744,6 +746,44 @@ describe('runBatch', () => {
     await runBatch({ batchId: due?.id as string, run: 0 }, channel, late);
     assert.equal((await bench.pushesOf(message))[0]?.state, 'expired');
   });
+
+  // The mark that precedes a call to a vendor without identity was waited for and then acted upon blindly: while
+  // Postgres was slow, calls began after the expiry, after a cancellation, and after the batch had gone to another.
+  for (const [what, meanwhile, state] of [
+    ['expired', ({ expiresAt }) => until('the expiry', () => Date.now() > +expiresAt), 'expired'],
+    ['was cancelled', ({ id }) => store.messages.cancel(appId, id), 'cancelled'],
+    [
+      'went to another worker',
+      async (_, job) => {
+        await ledger.loseLease(job.batchId);
+        await store.batches.claim(job.batchId, job.run, 20_000);
+      },
+      'queued',
+    ],
+  ] as [string, (message: NewMessage, job: { batchId: string; run: number }) => Promise<unknown>, string][]) {
+    it(`begins no call for what ${what} while its mark was written`, async () => {
+      bench.vendor = scriptedVendor({ hasIdentity: false });
+      const { row, channel } = await active();
+      const message = ledger.message(row.id, 2, { expiresAt: new Date(Date.now() + 2_000) });
+      await store.messages.accept([message]);
+      const [due] = await store.batches.takeDue(10, [row.id]);
+      const job = { batchId: due?.id as string, run: 0 };
+      let isFirst = true;
+      const batches: typeof store.batches = {
+        ...store.batches,
+        async markSending(batch, places) {
+          if (isFirst) {
+            isFirst = false;
+            await meanwhile(message, job);
+          }
+          return store.batches.markSending(batch, places);
+        },
+      };
+      await runBatch(job, channel, { ...deps, store: { ...store, batches } });
+      assert.equal(bench.vendor.calls.length, 0);
+      for (const push of await bench.pushesOf(message)) assert.equal(push.state, state);
+    });
+  }
 
   it('sends a big batch of many messages completely, once', async () => {
     const { row, channel } = await active({ flow: flowOf(50) });

@@ -12,7 +12,7 @@ import {
 import { ProblemError } from './problem.ts';
 
 export interface BacklogDeps {
-  store: { backlog: Store['backlog'] };
+  store: Pick<Store, 'backlog' | 'clock'>;
   log: Logger;
   metrics: Metrics;
   bounds: BacklogBounds;
@@ -27,7 +27,7 @@ const LONGEST_REST_MS = 10_000;
 const OVER_MS = 60_000;
 
 /**
- * What waits in the ledger, and what is refused because of it. The ledger is read every two seconds; what this process
+ * What waits in the ledger, and what is refused because of it. The ledger is read every two seconds, its clock too; what this process
  * took since is added, so that a burst between two readings is seen as well. Other processes' is not: with several apis
  * a bound may be passed by what they take within two seconds.
  */
@@ -59,7 +59,8 @@ export class Backlog {
     const { lane, sendAt, expiresAt, recipients } = message;
     const counts = new Map<string, number>();
     for (const { channelId } of recipients) counts.set(channelId, (counts.get(channelId) ?? 0) + 1);
-    const lifeSeconds = sendAt === null ? (expiresAt.getTime() - Date.now()) / 1_000 : undefined;
+    const lifeSeconds =
+      sendAt === null ? (expiresAt.getTime() - this.#deps.store.clock.now()) / 1_000 : undefined;
     const addressed = [...channels.values()].filter(({ id }) => counts.has(id));
     const whole = { pushes: this.#whole, channels: this.#channels.size };
     for (const row of addressed) {
@@ -115,7 +116,8 @@ export class Backlog {
   async #read(): Promise<void> {
     const taken = new Map<string, Waiting>();
     this.#taken = taken;
-    const lanes = await this.#deps.store.backlog.lanes();
+    const { backlog, clock } = this.#deps.store;
+    const [lanes] = await Promise.all([backlog.lanes(), clock.read()]);
     const channels = standingsOf(lanes);
     for (const [id, { urgent, bulk }] of taken) {
       // Its batches may not be committed yet, or are sent already.

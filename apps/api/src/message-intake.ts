@@ -18,6 +18,7 @@ export interface IntakeDeps {
   acceptance: Acceptance;
   backlog: Pick<Backlog, 'admit'>;
   store: {
+    clock: Pick<Store['clock'], 'now'>;
     messages: Pick<Store['messages'], 'answered'>;
     devices: Pick<Store['devices'], 'resolve'>;
     quotas: Pick<Store['quotas'], 'usedOn' | 'waiting'>;
@@ -57,7 +58,7 @@ export async function takeMessage(
     deps.store.devices.resolve(appId, queries, limit),
   );
   const channels = await deps.channels.of(appId, [...channelsOf(body), ...devices.channels]);
-  const now = (deps.now ?? Date.now)();
+  const now = (deps.now ?? deps.store.clock.now)();
   const plan = planMessage(body, { appId, channels, devices, vendors: deps.vendors, now });
   // What was taken when the key was new may be refused by now: a channel removed, a time past, too much waiting.
   const unlessTakenBefore = async (problem: ProblemError): Promise<IntakeAnswer> => {

@@ -63,6 +63,7 @@ describe('pushmill', () => {
       [
         'up',
         'demo',
+        'bench',
         'api',
         'worker',
         'receipts',

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addBenchCommand } from './commands/bench.ts';
 import { addCertsCommand } from './commands/certs.ts';
 import { addChannelsCommand } from './commands/channels.ts';
 import { addDeadLettersCommand } from './commands/dead-letters.ts';
@@ -29,6 +30,7 @@ export function createProgram(context: Context): Command {
     .showHelpAfterError('(--help shows how to use it)');
   addUpCommand(program, context);
   addDemoCommand(program, context);
+  addBenchCommand(program, context);
   addRoleCommands(program, context);
   addEmulateCommand(program, context);
   addSendCommand(program, context);

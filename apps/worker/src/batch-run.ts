@@ -34,7 +34,7 @@ export interface BatchRunDeps {
     warn: (fields: Record<string, unknown>, message: string) => void;
     error: (fields: Record<string, unknown>, message: string) => void;
   };
-  /** Milliseconds since the epoch. */
+  /** Milliseconds, of a clock that is never set: when it began does not matter. */
   now: () => number;
   random: () => number;
   /** Aborted at shutdown: what was not sent goes back at once, unspent. */
@@ -45,9 +45,11 @@ export interface BatchRunDeps {
 }
 
 /** How long a holder may be silent before the sweeper takes its batch for lost. */
-export const leaseMs = 20_000;
+export const leaseMs = 10_000;
 /** Claims of one run, each but the last ended by a dead worker, after which the batch itself is suspected. */
 const MAX_CLAIMS = 10;
+/** No call begins on older news of the batch than this: it may be cancelled, or another worker's. */
+const NEWS_MS = 500;
 
 /**
  * Works on one batch: loads what still needs work, calls the vendor, records outcomes in groups while it goes,
@@ -63,7 +65,7 @@ export async function runBatch(
   const batch = await deps.store.batches.claim(job.batchId, job.run, leaseMs);
   if (!batch) return;
   const run = new BatchRun(batch, channel, deps, startedAt);
-  const keepAlive = setInterval(() => run.prolong(), leaseMs / 4);
+  const keepAlive = setInterval(() => void run.prolong(), leaseMs / 4);
   try {
     await run.work();
   } finally {
@@ -114,7 +116,7 @@ class BatchRun {
   readonly #rationed = new Map<number, PushRef[]>();
   readonly #flying = new Set<Promise<void>>();
   readonly #interrupted: AbortSignal;
-  readonly #marks: GroupCommit<readonly number[], boolean>;
+  readonly #marks: GroupCommit<readonly number[], undefined>;
   /** Undefined when no quota bounds the batch. */
   readonly #quietHours: QuietHoursWatch;
   #ration: Ration | undefined;
@@ -135,7 +137,8 @@ class BatchRun {
     this.#quietHours = new QuietHoursWatch(batch.messages, () => this.#ledgerNow());
     this.#recorder = new OutcomeRecorder({
       batch,
-      record: (outcomes) => deps.store.batches.record(batch, outcomes, leaseMs),
+      record: (outcomes, isRepeat) => deps.store.batches.record(batch, outcomes, leaseMs, isRepeat),
+      now: deps.now,
       isLedgerAway: deps.isLedgerAway,
       // Not the bare method: pino's lose their logger.
       warn: (fields, message) => deps.log.warn(fields, message),
@@ -174,9 +177,10 @@ class BatchRun {
   }
 
   /** A vendor may be slower than the lease; a failure here only lets the lease run out. */
-  prolong(): void {
-    this.#deps.store.batches.prolong(this.#batch, leaseMs).then(
-      (standing: Standing) => this.#recorder.heed(standing),
+  async prolong(): Promise<void> {
+    const askedAt = this.#deps.now();
+    await this.#deps.store.batches.prolong(this.#batch, leaseMs).then(
+      (standing: Standing) => this.#recorder.heed(standing, askedAt),
       () => undefined,
     );
   }
@@ -193,10 +197,12 @@ class BatchRun {
       );
       for (const call of callsOf(fresh, this.#maxCall())) {
         await this.#recorder.room();
+        if (this.#isNewsOld()) await this.prolong();
         if (this.#passOver(message, call)) continue;
         const mayGo =
           flow.standstillMs() === 0 && (await flow.enter(call.length, this.#batch.lane, this.#interrupted));
         // Waiting may have been long: everything is asked once more.
+        if (this.#isNewsOld()) await this.prolong();
         if (this.#passOver(message, call)) {
           if (mayGo) flow.withdraw(call.length);
         } else if (mayGo) {
@@ -206,6 +212,11 @@ class BatchRun {
         } else for (const push of call) this.#wait(push, Math.max(1, flow.standstillMs()));
       }
     }
+  }
+
+  /** After a pause of the process, or where answers come slowly, the batch may have been taken away or cancelled. */
+  #isNewsOld(): boolean {
+    return this.#deps.now() - this.#recorder.heardAt > NEWS_MS;
   }
 
   /** A call that is large against the channel's rate would go through in jerks. */
@@ -310,13 +321,13 @@ class BatchRun {
   async #call(message: OutgoingMessage, pushes: readonly ClaimedPush[]): Promise<void> {
     const { vendor, flow, row } = this.#channel;
     if (!vendor.hasIdentity) {
-      const isHolder = await this.#marks.add(pushes.map((push) => push.place)).catch((error) => {
+      await this.#marks.add(pushes.map((push) => push.place)).catch((error) => {
         flow.withdraw(pushes.length);
         throw error;
       });
-      if (!isHolder) {
+      // The ledger may have been slow to take the mark. What is marked and not sent is recorded, or waits, as unmarked.
+      if (this.#passOver(message, pushes)) {
         flow.withdraw(pushes.length);
-        this.#outdated = true;
         return;
       }
     }
@@ -345,13 +356,14 @@ class BatchRun {
     });
   }
 
-  async #markSending(items: readonly (readonly number[])[]): Promise<readonly boolean[]> {
+  async #markSending(items: readonly (readonly number[])[]): Promise<readonly undefined[]> {
     const { batches } = this.#deps.store;
-    const held = await this.#patiently(() => batches.markSending(this.#batch, items.flat()));
-    return items.map(() => held);
+    const askedAt = this.#deps.now();
+    this.#recorder.heed(await this.#patiently(() => batches.markSending(this.#batch, items.flat())), askedAt);
+    return items.map(() => undefined);
   }
 
-  #patiently<T>(write: () => Promise<T>): Promise<T> {
+  #patiently<T>(write: (isRepeat: boolean) => Promise<T>): Promise<T> {
     const { isLedgerAway, log } = this.#deps;
     const onAway = () => log.warn({ batchId: this.#batch.id, remaining: this.remaining }, 'ledger.away');
     return writePatiently(write, { isLedgerAway, onAway });

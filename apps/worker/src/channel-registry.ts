@@ -14,6 +14,8 @@ export interface ChannelRegistryOptions {
   vendorNames: readonly string[] | undefined;
   /** Pushes in flight per channel in this worker. */
   concurrency: number;
+  /** Milliseconds, of a clock that is never set. */
+  steadyNow: () => number;
   senderDeps: SenderDeps;
   /** Opens the channel's rate, shared by all workers; called once a channel. */
   openRate: (
@@ -114,7 +116,7 @@ export class ChannelRegistry {
         maxInFlight: this.#options.concurrency,
         rate,
         throttleDelayMs: () => channel.policy.throttleDelayMs,
-        now: this.#options.senderDeps.now,
+        now: this.#options.steadyNow,
         random: Math.random,
         changed(circuit, openMs) {
           const fields = { channel: channel.row.name, vendor: vendor.name, circuit, openMs };

@@ -5,12 +5,13 @@ const RETRY_MS = 500;
  * @throws what the ledger threw, when it was not merely away
  */
 export async function writePatiently<T>(
-  write: () => Promise<T>,
+  /** Told from the second time on that it may be repeating what was stored, though the answer was lost. */
+  write: (isRepeat: boolean) => Promise<T>,
   options: { isLedgerAway: (error: unknown) => boolean; onAway: () => void },
 ): Promise<T> {
-  for (;;) {
+  for (let isRepeat = false; ; isRepeat = true) {
     try {
-      return await write();
+      return await write(isRepeat);
     } catch (error) {
       if (!options.isLedgerAway(error)) throw error;
       options.onAway();

@@ -47,6 +47,9 @@ const CUT_OFF_MS = 15_000;
 /** … and the process this long to end. */
 const GRACE_MS = 25_000;
 
+/** Set clocks must not make a batch's calls look long, early or late; the ledger's clock is added to it at each claim. */
+const steadyNow = () => Math.round(performance.timeOrigin + performance.now());
+
 /** The worker as a process: runs until SIGTERM, SIGINT or the death of its parent. */
 export async function run(env: NodeJS.ProcessEnv, options: WorkerOptions = {}): Promise<void> {
   const config = loadConfig(env);
@@ -129,7 +132,7 @@ export async function startWorker(
     store,
     isLedgerAway,
     log,
-    now: Date.now,
+    now: steadyNow,
     random: Math.random,
     stopping: stopping.signal,
     cutOff: cutOff.signal,
@@ -145,6 +148,7 @@ export async function startWorker(
     vendors: options.vendorTable ?? vendors,
     vendorNames: options.vendors ?? config.workerVendors,
     concurrency: options.concurrency ?? config.workerConcurrency ?? DEFAULT_CONCURRENCY,
+    steadyNow,
     senderDeps: { now: Date.now, shared: openSharedValues(redis), warn },
     log,
     openRate: (channelId) => openLimiter({ redis, channelId, ratePerSecond: undefined, warn }),

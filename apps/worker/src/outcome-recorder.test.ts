@@ -27,6 +27,7 @@ function setup(t: TestContext) {
     record: (outcomes) =>
       new Promise((answer, fail) => writes.push({ ns: outcomes.map(({ n }) => n), answer, fail })),
     isLedgerAway: (error) => error instanceof Away,
+    now: () => 0,
     warn: () => {},
   });
   const add = (from: number, count: number) => {

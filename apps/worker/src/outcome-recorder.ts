@@ -4,7 +4,9 @@ import { writePatiently } from './ledger-patience.ts';
 export interface RecorderOptions {
   batch: ClaimedBatch;
   /** Writes one group; false in `held` means that the batch has another holder. */
-  record: (outcomes: readonly OutcomeRecord[]) => Promise<Standing>;
+  record: (outcomes: readonly OutcomeRecord[], isRepeat: boolean) => Promise<Standing>;
+  /** Milliseconds, of a clock that is never set. */
+  now: () => number;
   /** Whether an error says that the ledger is away, so that the same group is worth another try. */
   isLedgerAway: (error: unknown) => boolean;
   warn: (fields: Record<string, unknown>, message: string) => void;
@@ -34,8 +36,13 @@ export class OutcomeRecorder {
   readonly cancelled = new Set<string>();
   readonly paused = new Set<string>();
 
+  /** When the ledger was last asked how the batch stands, and answered. */
+  heardAt: number;
+
   constructor(options: RecorderOptions) {
     this.#options = options;
+    // The claim was such an answer.
+    this.heardAt = options.now();
   }
 
   add(outcome: OutcomeRecord): void {
@@ -63,8 +70,9 @@ export class OutcomeRecorder {
   }
 
   /** Takes to heart how the batch stands. */
-  heed(standing: Standing): void {
+  heed(standing: Standing, askedAt: number): void {
     this.held &&= standing.held;
+    this.heardAt = Math.max(this.heardAt, askedAt);
     for (const id of standing.cancelled) this.cancelled.add(id);
     this.paused.clear();
     for (const id of standing.paused) this.paused.add(id);
@@ -83,10 +91,18 @@ export class OutcomeRecorder {
   async #write(): Promise<void> {
     const group = this.#waiting;
     this.#waiting = [];
-    const { batch, record, isLedgerAway, warn } = this.#options;
+    const { batch, record, isLedgerAway, now, warn } = this.#options;
     const onAway = () => warn({ batchId: batch.id, outcomes: group.length }, 'ledger.away');
     try {
-      this.heed(await writePatiently(() => record(group), { isLedgerAway, onAway }));
+      let askedAt = now();
+      const standing = await writePatiently(
+        (isRepeat) => {
+          askedAt = now();
+          return record(group, isRepeat);
+        },
+        { isLedgerAway, onAway },
+      );
+      this.heed(standing, askedAt);
     } catch (error) {
       this.#failure = error;
       this.held = false;

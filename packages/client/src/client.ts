@@ -61,8 +61,8 @@ export interface Client {
     create(channel: NewChannel): Promise<Channel>;
     update(name: string, change: ChannelChange): Promise<Channel>;
     delete(name: string): Promise<void>;
-    /** @param detail  why, for whoever finds it paused */
-    pause(name: string, detail?: string): Promise<Channel>;
+    /** @param reason  for whoever finds it paused */
+    pause(name: string, reason?: string): Promise<Channel>;
     resume(name: string): Promise<Channel>;
     /** Replaces the credential. */
     rotate(name: string, credential: Record<string, unknown>): Promise<Channel>;
@@ -157,7 +157,8 @@ export function createClient(options: ClientOptions): Client {
       create: (channel) => change('POST', '/v1/channels', channel),
       update: (name, body) => change('PATCH', `/v1/channels/${segment(name)}`, body),
       delete: (name) => change('DELETE', `/v1/channels/${segment(name)}`),
-      pause: (name, detail) => change('POST', `/v1/channels/${segment(name)}/pause`, { detail }),
+      pause: (name, reason) =>
+        change('POST', `/v1/channels/${segment(name)}/pause`, reason === undefined ? {} : { reason }),
       resume: (name) => change('POST', `/v1/channels/${segment(name)}/resume`),
       rotate: (name, credential) => change('POST', `/v1/channels/${segment(name)}/rotate`, { credential }),
       verify: (name) =>

@@ -145,8 +145,9 @@ export function createBatchTable(db: Database) {
     },
 
     /**
-     * Takes a batch to work on. Undefined when this run of it is over: settled by another holder, or waiting
-     * for a later run.
+     * Takes a batch to work on. Undefined when this run of it is over (settled by another holder, or waiting for a
+     * later run) or another holder's lease lives: Redis lost track of the job, but the holder still has outcomes that
+     * are not written. If it has died, the sweeper brings the batch again once the lease has run out.
      */
     async claim(id: string, run: number, leaseMs: number): Promise<ClaimedBatch | undefined> {
       const held = await db.query<{
@@ -166,6 +167,7 @@ export function createBatchTable(db: Database) {
         text: `UPDATE batches SET fence = fence + 1, claims = claims + 1,
                  lease_until = now() + make_interval(secs => $3 / 1000.0)
                WHERE id = $1 AND run = $2 AND state = 'enqueued'
+                 AND (lease_until IS NULL OR lease_until < now())
                RETURNING channel_id, lane, sending, fence, claims, message_ids, ns, reserved,
                  reserved_day::text, quota_held, clock_timestamp() AS now`,
         values: [id, run, leaseMs],
@@ -249,17 +251,17 @@ export function createBatchTable(db: Database) {
       };
     },
 
-    /**
-     * Says, before the calls, which pushes are being handed to a vendor that offers no identity.
-     * @returns false when the batch has another holder: nothing may be sent
-     */
-    async markSending(batch: ClaimedBatch, places: readonly number[]): Promise<boolean> {
-      const { rowCount } = await db.query({
+    /** Says, before the calls, which pushes are being handed to a vendor that offers no identity. */
+    async markSending(batch: ClaimedBatch, places: readonly number[]): Promise<Standing> {
+      const { rows } = await db.query<Standing>({
         name: 'mark-sending',
-        text: 'UPDATE batches SET sending = sending || $3::int[] WHERE id = $1 AND fence = $2',
-        values: [batch.id, batch.fence, places],
+        text: `WITH held AS (
+                 UPDATE batches SET sending = sending || $3::int[] WHERE id = $1 AND fence = $2 RETURNING 1
+               )
+               SELECT EXISTS (SELECT 1 FROM held) AS held, ${marksOf('$4')}`,
+        values: [batch.id, batch.fence, places, [...batch.messages.keys()]],
       });
-      return rowCount === 1;
+      return rows[0] as Standing;
     },
 
     record: createRecording(db),

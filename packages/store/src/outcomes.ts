@@ -47,16 +47,23 @@ export function marksOf(place: string): string {
           ARRAY (SELECT id FROM messages WHERE id = ANY (${place}::uuid[]) AND paused_at IS NOT NULL) AS paused`;
 }
 
+/** Whether this attempt is in the ledger already; asked only when the group is a repetition. */
+const isStored = (row: string) =>
+  `($39::boolean AND EXISTS (SELECT 1 FROM attempts a
+     WHERE a.message_id = ${row}.message_id AND a.n = ${row}.n AND a.at = ${row}.at))`;
+
 export function createRecording(db: Database) {
   /**
    * Records a group of outcomes and prolongs the lease. Outcomes are true whoever brings them, so they are
    * written even when the batch has passed to another holder; states only move forward, from `queued` or, where
    * the vendor's own word comes late, from `unknown`.
+   * @param isRepeat  the group may be stored already: its answer was lost. What is counted is then counted once
    */
   return async function record(
     batch: ClaimedBatch,
     given: readonly OutcomeRecord[],
     leaseMs: number,
+    isRepeat = false,
   ): Promise<Standing> {
     const outcomes = given.map(toStorable).sort(byPush);
     const tried = outcomes.filter((outcome) => outcome.attempt);
@@ -75,21 +82,24 @@ export function createRecording(db: Database) {
           UPDATE pushes p SET
             state = CASE WHEN p.state = 'queued' OR (p.state = 'unknown' AND o.state = 'accepted')
               THEN coalesce(o.state, p.state) ELSE p.state END,
-            attempts = p.attempts + o.spent,
+            attempts = p.attempts + CASE WHEN ${isStored('o')} THEN 0 ELSE o.spent END,
             code = CASE WHEN p.state = 'queued' OR (p.state = 'unknown' AND o.state = 'accepted')
               THEN o.code ELSE p.code END,
             detail = CASE WHEN p.state = 'queued' OR (p.state = 'unknown' AND o.state = 'accepted')
               THEN o.detail ELSE p.detail END,
             vendor_message_id = coalesce(o.vendor_message_id, p.vendor_message_id),
             updated_at = now()
-          FROM unnest($4::uuid[], $5::int[], $6::push_state[], $7::smallint[], $8::text[], $9::text[], $10::text[])
-            AS o (message_id, n, state, spent, code, detail, vendor_message_id)
+          FROM unnest($4::uuid[], $5::int[], $6::push_state[], $7::smallint[], $8::text[], $9::text[], $10::text[],
+                        $40::timestamptz[])
+            AS o (message_id, n, state, spent, code, detail, vendor_message_id, at)
           WHERE p.message_id = o.message_id AND p.n = o.n
           RETURNING p.message_id, p.n, p.state
         ), tried AS (
           INSERT INTO attempts (message_id, n, at, duration_ms, kind, code, detail, vendor_message_id, action, delay_ms)
           SELECT * FROM unnest($11::uuid[], $12::int[], $13::timestamptz[], $14::int[], $15::text[], $16::text[],
                                $17::text[], $18::text[], $19::text[], $20::int[])
+            AS t (message_id, n, at)
+          WHERE NOT ${isStored('t')}
         ), dead AS (
           INSERT INTO suppressions (channel_id, token, code, since)
           SELECT $21::uuid, p.token, d.code, d.since
@@ -106,6 +116,7 @@ export function createRecording(db: Database) {
           -- One call's outcomes may come in two groups.
           ON CONFLICT (channel_id, id) DO UPDATE
             SET message_ids = tasks.message_ids || excluded.message_ids, ns = tasks.ns || excluded.ns
+            WHERE NOT ($39 AND tasks.message_ids @> excluded.message_ids AND tasks.ns @> excluded.ns)
         ), buried AS (
           INSERT INTO dead_letters (message_id, n, channel_id, lane, state, kind, code, detail)
           SELECT l.message_id, l.n, $21::uuid, $32::smallint, l.state, l.kind, l.code, l.detail
@@ -157,6 +168,8 @@ export function createRecording(db: Database) {
         letters.map((outcome) => outcome.attempt?.kind ?? 'unavailable'),
         letters.map((outcome) => outcome.code),
         letters.map((outcome) => outcome.detail),
+        isRepeat,
+        outcomes.map((outcome) => outcome.attempt?.at ?? null),
       ],
     };
     const { rows } = await pastDeadlocks(() => db.query<Standing>(statement));

@@ -7,6 +7,7 @@ import { openDatabase } from './database.ts';
 import { createDeadLetterTable, type DeadLetterTable, type DroppedLetters } from './dead-letters.ts';
 import { createDeviceTable, type DeviceTable } from './devices.ts';
 import { createKeyTable, type KeyTable } from './keys.ts';
+import { type LedgerClock, openLedgerClock } from './ledger-clock.ts';
 import { createMessageTable, type MessageTable } from './messages.ts';
 import { createOperationTable, type OperationTable } from './operations.ts';
 import { ensurePartitions, schemaLock } from './partitions.ts';
@@ -41,6 +42,7 @@ export interface Store {
   devices: DeviceTable;
   deadLetters: DeadLetterTable;
   quotas: QuotaTable;
+  clock: LedgerClock;
   /** Rejects when Postgres does not answer. */
   ping(): Promise<void>;
   /**
@@ -79,6 +81,7 @@ export function openStore(options: StoreOptions): Store {
     devices: createDeviceTable(db),
     deadLetters,
     quotas: createQuotaTable(db),
+    clock: openLedgerClock(db),
     async ping() {
       await db.query('SELECT 1');
     },

@@ -5,6 +5,7 @@ import type { VendorName } from './index.ts';
 import { startMpaasEmulator } from './mpaas/emulator.ts';
 import { startTpnsEmulator } from './tpns/emulator.ts';
 
+export { seededRandom } from './answer-plan.ts';
 export { createAuthority } from './authority.ts';
 
 export const emulators: Readonly<Record<VendorName, (options: EmulatorOptions) => Promise<Emulator>>> = {

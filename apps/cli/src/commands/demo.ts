@@ -5,6 +5,7 @@ import type { Cluster } from '../cluster.ts';
 import { CommandError } from '../failure.ts';
 import { Interrupted, takeInterruption } from '../interruption.ts';
 import { wholeNumber } from '../option-values.ts';
+import { withoutOurs } from '../own-environment.ts';
 import type { Context } from '../program.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -62,15 +63,6 @@ async function demo({ env, terminal }: Context, options: DemoOptions): Promise<v
     await folder.remove();
     interruption.release();
   }
-}
-
-/** The demo never touches servers or keys of a real installation, whatever this shell is set up for. */
-function withoutOurs(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept = Object.entries(env).filter(
-    ([name]) =>
-      name !== 'REDIS_URL' && name !== 'DATABASE_URL' && !/^PUSHMILL_(?!TEST_|LOG_LEVEL$)/.test(name),
-  );
-  return Object.fromEntries(kept);
 }
 
 async function run(

@@ -396,8 +396,8 @@ describe('claim, record, settle', () => {
     const second = await claim(due);
     assert.equal(second.claims, 2);
     assert.ok(BigInt(second.fence) > BigInt(first.fence));
-    assert.equal((await batches.prolong(first, leaseMs)).held, false);
-    assert.equal((await batches.prolong(second, leaseMs)).held, true);
+    const standingOf = await batches.standings([first, second], leaseMs);
+    assert.deepEqual([standingOf(first).held, standingOf(second).held], [false, true]);
     const late = await batches.record(first, [outcome(message.id, 0, { vendorMessageId: 'v' })], leaseMs);
     assert.equal(late.held, false);
     assert.deepEqual(await statesOf(message.id), { 0: 'accepted', 1: 'queued', 2: 'queued' });

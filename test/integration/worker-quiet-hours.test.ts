@@ -5,6 +5,7 @@ import { createLogger } from '@pushmill/log';
 import { isLedgerAway, type NewMessage } from '@pushmill/store';
 import type { ActiveChannel } from '../../apps/worker/src/active-channel.ts';
 import { runBatch } from '../../apps/worker/src/batch-run.ts';
+import { BatchWatch } from '../../apps/worker/src/batch-watch.ts';
 import { ChannelFlow } from '../../apps/worker/src/channel-flow.ts';
 import { until } from '../e2e/until.ts';
 import { newToken } from './ledger-setup.ts';
@@ -70,6 +71,7 @@ async function underClock(start: string, policy: Record<string, unknown> = {}) {
   };
   const deps = {
     store: { batches, quotas: store.quotas },
+    watch: new BatchWatch({ store, leaseMs: 60_000, now }),
     isLedgerAway,
     log: createLogger({ role: 'worker', level: 'debug', destination: bench.destination }),
     now,

@@ -1,30 +1,24 @@
 import {
-  type Decision,
   decide,
   formatPushId,
   GroupCommit,
   type Outcome,
   outcomeCode,
-  type PushRef,
   type PushState,
   pushIdentity,
   tokenHash,
 } from '@pushmill/core';
-import type {
-  ClaimedBatch,
-  ClaimedPush,
-  OutcomeRecord,
-  RemainingGroup,
-  Standing,
-  Store,
-} from '@pushmill/store';
+import type { ClaimedBatch, ClaimedPush, OutcomeRecord, Standing, Store } from '@pushmill/store';
 import type { OutgoingMessage, OutgoingPush } from '@pushmill/vendors';
 import type { ActiveChannel } from './active-channel.ts';
+import type { BatchWatch } from './batch-watch.ts';
 import { byMessage, callsOf } from './calls.ts';
 import { writePatiently } from './ledger-patience.ts';
+import { recordOf, spendsAttempt } from './outcome-record.ts';
 import { OutcomeRecorder } from './outcome-recorder.ts';
 import { QuietHoursWatch } from './quiet-hours.ts';
 import { Ration } from './quota.ts';
+import { Remainder } from './remainder.ts';
 
 export interface BatchRunDeps {
   store: Pick<Store, 'batches' | 'quotas'>;
@@ -34,6 +28,7 @@ export interface BatchRunDeps {
     warn: (fields: Record<string, unknown>, message: string) => void;
     error: (fields: Record<string, unknown>, message: string) => void;
   };
+  watch: Pick<BatchWatch, 'add' | 'remove' | 'ask'>;
   /** Milliseconds, of a clock that is never set: when it began does not matter. */
   now: () => number;
   random: () => number;
@@ -48,8 +43,10 @@ export interface BatchRunDeps {
 export const leaseMs = 10_000;
 /** Claims of one run, each but the last ended by a dead worker, after which the batch itself is suspected. */
 const MAX_CLAIMS = 10;
+/** How often a worker hears how its batches stand. */
+export const newsMs = 500;
 /** No call begins on older news of the batch than this: it may be cancelled, or another worker's. */
-const NEWS_MS = 500;
+const OLD_NEWS_MS = 2 * newsMs;
 
 /**
  * Works on one batch: loads what still needs work, calls the vendor, records outcomes in groups while it goes,
@@ -65,11 +62,11 @@ export async function runBatch(
   const batch = await deps.store.batches.claim(job.batchId, job.run, leaseMs);
   if (!batch) return;
   const run = new BatchRun(batch, channel, deps, startedAt);
-  const keepAlive = setInterval(() => void run.prolong(), leaseMs / 4);
+  deps.watch.add(run);
   try {
     await run.work();
   } finally {
-    clearInterval(keepAlive);
+    deps.watch.remove(run);
   }
   deps.log.info(
     {
@@ -109,22 +106,21 @@ class BatchRun {
   readonly #recorder: OutcomeRecorder;
   /** Added to our clock gives the ledger's. */
   readonly #skewMs: number;
-  readonly #later = new Map<number, PushRef[]>();
-  /** By message: what waits until it is resumed. */
-  readonly #held = new Map<string, PushRef[]>();
-  /** By due time: what waits for another day's quota. */
-  readonly #rationed = new Map<number, PushRef[]>();
+  readonly #remainder = new Remainder();
   readonly #flying = new Set<Promise<void>>();
   readonly #interrupted: AbortSignal;
   readonly #marks: GroupCommit<readonly number[], undefined>;
-  /** Undefined when no quota bounds the batch. */
   readonly #quietHours: QuietHoursWatch;
+  /** Undefined when no quota bounds the batch. */
   #ration: Ration | undefined;
   #outdated = false;
   #failure: unknown;
   readonly counts: Record<string, number> = {};
-  remaining = 0;
   stopReason: StopReason | undefined;
+
+  get remaining(): number {
+    return this.#remainder.count;
+  }
 
   constructor(batch: ClaimedBatch, channel: ActiveChannel, deps: BatchRunDeps, askedAt: number) {
     this.#batch = batch;
@@ -168,7 +164,9 @@ class BatchRun {
       this.stopReason = 'outdated';
       return;
     }
-    const remaining = this.#remainingGroups();
+    const remaining = this.#remainder.groups(new Date(this.#ledgerNow()), (id) =>
+      this.#recorder.cancelled.has(id),
+    );
     // Given up here, the batch would be claimed again at once, and what should wait would not.
     await this.#patiently(async () => {
       if (this.#ration?.isOpen) await this.#ration.release();
@@ -176,13 +174,12 @@ class BatchRun {
     });
   }
 
-  /** A vendor may be slower than the lease; a failure here only lets the lease run out. */
-  async prolong(): Promise<void> {
-    const askedAt = this.#deps.now();
-    await this.#deps.store.batches.prolong(this.#batch, leaseMs).then(
-      (standing: Standing) => this.#recorder.heed(standing, askedAt),
-      () => undefined,
-    );
+  get batch(): ClaimedBatch {
+    return this.#batch;
+  }
+
+  heed(standing: Standing, askedAt: number): void {
+    this.#recorder.heed(standing, askedAt);
   }
 
   async #sendAll(): Promise<void> {
@@ -197,12 +194,12 @@ class BatchRun {
       );
       for (const call of callsOf(fresh, this.#maxCall())) {
         await this.#recorder.room();
-        if (this.#isNewsOld()) await this.prolong();
+        if (this.#isNewsOld()) await this.#deps.watch.ask();
         if (this.#passOver(message, call)) continue;
         const mayGo =
           flow.standstillMs() === 0 && (await flow.enter(call.length, this.#batch.lane, this.#interrupted));
         // Waiting may have been long: everything is asked once more.
-        if (this.#isNewsOld()) await this.prolong();
+        if (this.#isNewsOld()) await this.#deps.watch.ask();
         if (this.#passOver(message, call)) {
           if (mayGo) flow.withdraw(call.length);
         } else if (mayGo) {
@@ -216,7 +213,7 @@ class BatchRun {
 
   /** After a pause of the process, or where answers come slowly, the batch may have been taken away or cancelled. */
   #isNewsOld(): boolean {
-    return this.#deps.now() - this.#recorder.heardAt > NEWS_MS;
+    return this.#deps.now() - this.#recorder.heardAt > OLD_NEWS_MS;
   }
 
   /** A call that is large against the channel's rate would go through in jerks. */
@@ -252,7 +249,7 @@ class BatchRun {
   #letSleep(push: ClaimedPush, message: OutgoingMessage): boolean {
     const until = this.#quietHours.until(push);
     if (until === undefined || this.#isDone(message)) return false;
-    this.#waitUntil(push, Math.min(until, message.expiresAt));
+    this.#remainder.wait(push, Math.min(until, message.expiresAt));
     return true;
   }
 
@@ -268,10 +265,7 @@ class BatchRun {
     if (!refusal) return false;
     if (refusal.action === 'drop') this.#end(push, 'suppressed', 'quota', refusal.detail);
     else {
-      const group = this.#rationed.get(refusal.dueAt);
-      if (group) group.push(push);
-      else this.#rationed.set(refusal.dueAt, [push]);
-      this.remaining += 1;
+      this.#remainder.ration(push, refusal.dueAt);
       // People who ask why it has not come are told so; once is enough for what waits for many days.
       if (!this.#batch.quotaHeld) this.#note(push, null, 'quota', refusal.detail);
     }
@@ -291,7 +285,7 @@ class BatchRun {
     else if (stop) {
       this.stopReason = stop;
       for (const push of pushes) this.#wait(push, 0);
-    } else if (this.#recorder.paused.has(message.id)) for (const push of pushes) this.#hold(push);
+    } else if (this.#recorder.paused.has(message.id)) for (const push of pushes) this.#remainder.hold(push);
     else if (pushes.some((push) => this.#ration?.covers(push) === false)) {
       for (const push of pushes) this.#wait(push, 0);
     } else return false;
@@ -459,25 +453,13 @@ class BatchRun {
     this.#recorder.add(state === 'unknown' ? { ...record, deadLetter: true } : record);
   }
 
-  #hold(push: ClaimedPush): void {
-    const group = this.#held.get(push.messageId);
-    if (group) group.push(push);
-    else this.#held.set(push.messageId, [push]);
-    this.remaining += 1;
-  }
-
   #wait(push: ClaimedPush, delayMs: number): void {
     // Delays are rounded up so that pushes that wait about as long travel together again.
     const grainMs = Math.max(250, 2 ** Math.floor(Math.log2(Math.max(1, delayMs / 8))));
-    this.#waitUntil(push, delayMs === 0 ? 0 : Math.ceil((this.#ledgerNow() + delayMs) / grainMs) * grainMs);
-  }
-
-  /** @param dueAt  0 for at once */
-  #waitUntil(push: ClaimedPush, dueAt: number): void {
-    const group = this.#later.get(dueAt);
-    if (group) group.push(push);
-    else this.#later.set(dueAt, [push]);
-    this.remaining += 1;
+    this.#remainder.wait(
+      push,
+      delayMs === 0 ? 0 : Math.ceil((this.#ledgerNow() + delayMs) / grainMs) * grainMs,
+    );
   }
 
   #buryPoison(): void {
@@ -501,50 +483,4 @@ class BatchRun {
   #ledgerNow(): number {
     return this.#deps.now() + this.#skewMs;
   }
-
-  #remainingGroups(): RemainingGroup[] {
-    const now = new Date(this.#ledgerNow());
-    return [
-      ...[...this.#later].map(([dueAt, pushes]) => ({ dueAt: dueAt === 0 ? now : new Date(dueAt), pushes })),
-      ...[...this.#held.values()].map((pushes) => ({ dueAt: now, pushes, isHeld: true })),
-      ...[...this.#rationed].flatMap(([dueAt, pushes]) => {
-        const isOver = (push: PushRef) => this.#recorder.cancelled.has(push.messageId);
-        const groups = [
-          { dueAt: new Date(dueAt), pushes: pushes.filter((push) => !isOver(push)), isQuotaHeld: true },
-          // Cancelled since: the next run says so, and not the next day's.
-          { dueAt: now, pushes: pushes.filter(isOver) },
-        ];
-        return groups.filter((group) => group.pushes.length > 0);
-      }),
-    ];
-  }
-}
-
-function recordOf(
-  push: ClaimedPush,
-  outcome: Outcome,
-  decision: Decision,
-  at: Date,
-): Omit<OutcomeRecord, 'attempt'> {
-  const isGivenUp = decision.action === 'bury' && decision.state !== 'expired';
-  return {
-    messageId: push.messageId,
-    n: push.n,
-    place: push.place,
-    state: decision.action === 'finish' ? 'accepted' : decision.action === 'bury' ? decision.state : null,
-    code: outcomeCode(outcome) ?? null,
-    detail: outcome.detail ?? null,
-    vendorMessageId: outcome.kind === 'accepted' ? (outcome.vendorMessageId ?? null) : null,
-    ...(decision.action === 'bury' && decision.suppressToken
-      ? { deadSince: (outcome.kind === 'token-dead' && outcome.since) || at }
-      : {}),
-    ...(outcome.kind === 'rejected' && outcome.misfiled ? { misfiled: true } : {}),
-    // Nobody can mend a dead token, so there is nothing to keep.
-    ...(isGivenUp && outcome.kind !== 'token-dead' ? { deadLetter: true } : {}),
-  };
-}
-
-/** Throttling and a refused credential are not the push's fault. */
-function spendsAttempt(decision: Decision): boolean {
-  return decision.action === 'finish' || decision.action === 'retry' || decision.action === 'bury';
 }

@@ -11,7 +11,8 @@ import {
 import { isLedgerAway, openStore } from '@pushmill/store';
 import { type Vendor, vendors } from '@pushmill/vendors';
 import type { ActiveChannel } from './active-channel.ts';
-import { type BatchRunDeps, runBatch } from './batch-run.ts';
+import { type BatchRunDeps, leaseMs, newsMs, runBatch } from './batch-run.ts';
+import { BatchWatch } from './batch-watch.ts';
 import { ChannelRegistry } from './channel-registry.ts';
 import { measureExpiries, watchCredentials } from './credential-watch.ts';
 import { startHealthServer } from './health-server.ts';
@@ -32,7 +33,7 @@ export interface WorkerOptions {
 }
 
 /** Batches of one channel in hand at once; what bounds the sending is the number of pushes in flight. */
-const BATCHES_AT_ONCE = 16;
+const BATCHES_AT_ONCE = 8;
 const DEFAULT_CONCURRENCY = 400;
 const REFRESH_MS = 1_000;
 const FEED_MS = 200;
@@ -128,7 +129,9 @@ export async function startWorker(
   const cutOff = new AbortController();
 
   const guard = new MassDeathGuard({ store, log, counts: openDeadTokenCounts(redis), now: Date.now });
+  const watch = new BatchWatch({ store, leaseMs, now: steadyNow });
   const deps: BatchRunDeps = {
+    watch,
     store,
     isLedgerAway,
     log,
@@ -188,6 +191,8 @@ export async function startWorker(
   await registry.refresh().catch(complain('channels.refresh-failed'));
   const lookAtCredentials = () => watchCredentials(registry.channels, { store, log, now: () => new Date() });
   await lookAtCredentials().catch(complain('credentials.watch-failed'));
+  // Not with the others: batches that are finished at the end need their leases till then.
+  const watching = every(newsMs, () => watch.ask(), complain('batches.unwatched'));
   const timers = [
     every(REFRESH_MS, () => registry.refresh(), complain('channels.refresh-failed')),
     every(FEED_MS, async () => feeder.feed(), complain('feed.failed')),
@@ -237,6 +242,7 @@ export async function startWorker(
       const late = setTimeout(() => cutOff.abort(), CUT_OFF_MS);
       await Promise.all(timers.map((timer) => timer.stop()));
       await registry.close();
+      await watching.stop();
       clearTimeout(late);
       await feeder.close();
       redis.disconnect();

@@ -63,6 +63,9 @@ export interface ClaimedBatch {
   ledgerNow: Date;
 }
 
+/** What names a claim, and what of it may change meanwhile. */
+export type HeldBatch = Pick<ClaimedBatch, 'id' | 'fence' | 'messages'>;
+
 export interface RemainingGroup {
   dueAt: Date;
   pushes: readonly PushRef[];
@@ -266,18 +269,40 @@ export function createBatchTable(db: Database) {
 
     record: createRecording(db),
 
-    /** Prolongs the lease of a batch that is worked on slowly. */
-    async prolong(batch: ClaimedBatch, leaseMs: number): Promise<Standing> {
-      const { rows } = await db.query<Standing>({
-        name: 'prolong-lease',
-        text: `WITH held AS (
-                 UPDATE batches SET lease_until = now() + make_interval(secs => $3 / 1000.0)
-                 WHERE id = $1 AND fence = $2 RETURNING 1
-               )
-               SELECT EXISTS (SELECT 1 FROM held) AS held, ${marksOf('$4')}`,
-        values: [batch.id, batch.fence, leaseMs, [...batch.messages.keys()]],
+    /**
+     * How batches stand, all in one statement.
+     * @param prolongMs  prolongs their leases too; undefined leaves them
+     */
+    async standings(
+      held: readonly HeldBatch[],
+      prolongMs: number | undefined,
+    ): Promise<(batch: HeldBatch) => Standing> {
+      const given = 'FROM unnest($1::uuid[], $2::bigint[]) AS g (id, fence)';
+      const same = 'b.id = g.id AND b.fence = g.fence';
+      const { rows } = await db.query<{ held: string[]; cancelled: string[]; paused: string[] }>({
+        name: prolongMs === undefined ? 'read-standings' : 'prolong-leases',
+        text: `WITH held AS (${
+          prolongMs === undefined
+            ? `SELECT b.id, b.fence ${given} JOIN batches b ON ${same} WHERE $3::float8 IS NULL`
+            : `UPDATE batches b SET lease_until = now() + make_interval(secs => $3 / 1000.0) ${given} WHERE ${same}
+               RETURNING b.id, b.fence`
+        })
+        SELECT ARRAY (SELECT id || ' ' || fence FROM held) AS held, ${marksOf('$4')}`,
+        values: [
+          held.map((batch) => batch.id),
+          held.map((batch) => batch.fence),
+          prolongMs ?? null,
+          [...new Set(held.flatMap((batch) => [...batch.messages.keys()]))],
+        ],
       });
-      return rows[0] as Standing;
+      // By claim and not by batch: a worker may hold a batch anew that it had lost.
+      const claims = new Set(rows[0]?.held);
+      const { cancelled = [], paused = [] } = rows[0] ?? {};
+      return (batch) => ({
+        held: claims.has(`${batch.id} ${batch.fence}`),
+        cancelled: cancelled.filter((id) => batch.messages.has(id)),
+        paused: paused.filter((id) => batch.messages.has(id)),
+      });
     },
 
     /**

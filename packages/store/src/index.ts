@@ -3,6 +3,7 @@ export type {
   ClaimedBatch,
   ClaimedPush,
   DueBatch,
+  HeldBatch,
   RemainingGroup,
 } from './batches.ts';
 export type { Database } from './database.ts';

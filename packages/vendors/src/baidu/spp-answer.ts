@@ -1,5 +1,5 @@
 import type { PoolResponse } from '@pushmill/http2';
-import { isObject, retryAfter, textOf } from '../answer-reading.ts';
+import { isObject, retryAfter, serverTime, textOf } from '../answer-reading.ts';
 import { accepted, describe, parseObject, unreadable, type Verdict } from './answer.ts';
 import { findSppCode } from './errors.ts';
 
@@ -23,7 +23,9 @@ export function readSppAnswer(response: PoolResponse, hidden: readonly string[])
   const plain = { perTarget: false, warning: undefined };
   if (status === 401 || status === 403) {
     const said = detail === '' ? `HTTP ${status}` : detail;
-    return { ...plain, outcome: { kind: 'misconfigured', code: word, detail: said } };
+    const outcome = { kind: 'misconfigured', code: word, detail: said } as const;
+    // A time that is far off is refused with the words of a wrong key.
+    return { ...plain, outcome, restamp: { serverTime: serverTime(response) } };
   }
   if (status === 429) {
     return {

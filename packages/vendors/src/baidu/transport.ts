@@ -42,7 +42,7 @@ export class Transport {
     const { outcome, warning, restamp } = answer;
     const code = 'code' in outcome ? outcome.code : '';
     if (warning !== undefined) this.#warnings.once(code, warning, { code });
-    if (restamp !== undefined) {
+    if (restamp !== undefined && outcome.kind === 'unavailable') {
       this.#warnings.once(code, 'baidu refuses our time twice: check the clock', { code });
     }
     if (offByMs !== undefined) this.#warnings.clock('baidu', offByMs);

@@ -1,7 +1,7 @@
 import type { Outcome } from '@pushmill/core';
 
 /** Below this a difference says nothing: `Date` has whole seconds, and the answer was under way for a while. */
-const noiseMs = 30_000;
+export const clockNoiseMs = 30_000;
 
 /** What a stamped call concludes. */
 export interface Stamped {
@@ -39,7 +39,7 @@ export class VendorClock {
     const answer = await call(this.#now() + offsetMs);
     // A gateway that is down has looked at no stamp.
     const isJudged = answer.restamp === undefined && answer.outcome.kind !== 'unavailable';
-    if (!isJudged || Math.abs(offsetMs - this.#offsetMs) < noiseMs) return { answer, first };
+    if (!isJudged || Math.abs(offsetMs - this.#offsetMs) < clockNoiseMs) return { answer, first };
     this.#offsetMs = offsetMs;
     // Our clock was put right: nobody need be told.
     return offsetMs === 0 ? { answer, first } : { answer, first, offByMs: -offsetMs };
@@ -48,6 +48,6 @@ export class VendorClock {
   #offsetBy(serverTime: number | undefined): number {
     if (serverTime === undefined) return this.#offsetMs;
     const offsetMs = serverTime - this.#now();
-    return Math.abs(offsetMs) < noiseMs ? 0 : offsetMs;
+    return Math.abs(offsetMs) < clockNoiseMs ? 0 : offsetMs;
   }
 }

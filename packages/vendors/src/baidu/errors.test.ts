@@ -168,7 +168,7 @@ const sppPage = [
 for (const [status, code, kind, words] of sppPage) {
   test(`SPP: HTTP ${status} with ${code} is ${kind}`, () => {
     const text = `{"request_id":9223372036854775807,"code":${code},"message":"said so","result":{}}`;
-    const { outcome } = readSppAnswer(answer(status, text), []);
+    const { outcome } = readSppAnswer(answer(status, text), [], noon);
     assert.equal(outcome.kind, kind);
     assert.ok('code' in outcome && outcome.detail?.includes(words), JSON.stringify(outcome));
     assert.equal(outcome.code, String(code));
@@ -179,14 +179,14 @@ test('SPP: the table holds its two codes, and what is not listed is warned about
   assert.deepEqual([...sppCodes.keys()], ['300001', '300002']);
   assert.equal(findSppCode('30000'), undefined);
   for (const code of [300_999, 200_003]) {
-    assert.match(String(readSppAnswer(answer(200, `{"code":${code}}`), []).warning), /no row/);
+    assert.match(String(readSppAnswer(answer(200, `{"code":${code}}`), [], noon).warning), /no row/);
   }
-  assert.equal(readSppAnswer(answer(200, '{"code":300001}'), []).warning, undefined);
+  assert.equal(readSppAnswer(answer(200, '{"code":300001}'), [], noon).warning, undefined);
 });
 
 test('SPP: 0 is taken, under an id that is kept as text', () => {
   const text = '{"request_id":45891021,"code":0,"message":"","result":{"msg_id":9223372036854775807}}';
-  assert.deepEqual(readSppAnswer(answer(200, text), []).outcome, {
+  assert.deepEqual(readSppAnswer(answer(200, text), [], noon).outcome, {
     kind: 'accepted',
     vendorMessageId: '9223372036854775807',
   });
@@ -195,14 +195,14 @@ test('SPP: 0 is taken, under an id that is kept as text', () => {
     [502, '<html>'],
     [200, '{}'],
   ] as const) {
-    const { outcome } = readSppAnswer(answer(status, body), []);
+    const { outcome } = readSppAnswer(answer(status, body), [], noon);
     assert.deepEqual([outcome.kind, 'code' in outcome && outcome.code], ['unavailable', `http-${status}`]);
   }
 });
 
 test('SPP: the words of the vendor lose what was ours', () => {
   const text = '{"code":300999,"message":"push_id push_id1 signed by the-secret"}';
-  const { outcome } = readSppAnswer(answer(200, text), ['push_id1', 'the-secret']);
+  const { outcome } = readSppAnswer(answer(200, text), ['push_id1', 'the-secret'], noon);
   assert.ok(outcome.kind === 'rejected');
   assert.equal(outcome.detail, 'UNLISTED: push_id [hidden] signed by [hidden]');
 });

@@ -1,5 +1,6 @@
 import type { PoolResponse } from '@pushmill/http2';
 import { isObject, retryAfter, serverTime, textOf } from '../answer-reading.ts';
+import { clockNoiseMs } from '../vendor-clock.ts';
 import { accepted, describe, parseObject, unreadable, type Verdict } from './answer.ts';
 import { findSppCode } from './errors.ts';
 
@@ -7,9 +8,10 @@ import { findSppCode } from './errors.ts';
  * Reads an answer of SPP: `{request_id, code, message, result}`. Which codes mean a bad signature or too many
  * calls was never printed, so those two are read from the HTTP status.
  * @param hidden  texts that must not come back in a detail: tokens and secrets
+ * @param now     by our clock, milliseconds since the epoch
  * @see           cloud.baidu.com/doc/SPP
  */
-export function readSppAnswer(response: PoolResponse, hidden: readonly string[]): Verdict {
+export function readSppAnswer(response: PoolResponse, hidden: readonly string[], now: number): Verdict {
   const { status } = response;
   const body = parseObject(response.body.toString('utf8'));
   const code = textOf(body?.code);
@@ -24,8 +26,10 @@ export function readSppAnswer(response: PoolResponse, hidden: readonly string[])
   if (status === 401 || status === 403) {
     const said = detail === '' ? `HTTP ${status}` : detail;
     const outcome = { kind: 'misconfigured', code: word, detail: said } as const;
-    // A time that is far off is refused with the words of a wrong key.
-    return { ...plain, outcome, restamp: { serverTime: serverTime(response) } };
+    // A time that is far off is refused with the words of a wrong key; only `Date` tells them apart.
+    const time = serverTime(response);
+    const isOff = time !== undefined && Math.abs(time - now) >= clockNoiseMs;
+    return { ...plain, outcome, ...(isOff ? { restamp: { serverTime: time } } : {}) };
   }
   if (status === 429) {
     return {

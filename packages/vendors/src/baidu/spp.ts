@@ -30,7 +30,7 @@ export function createSppSender(channel: BaiduChannel, keys: KeyPair, deps: Send
         const query = new URLSearchParams({ appkey: keys.name, timestamp, sign });
         return { path: `${path}?${query}`, headers: { 'content-type': 'application/json' }, body };
       },
-      (response) => readSppAnswer(response, [keys.secret, ...hidden]),
+      (response) => readSppAnswer(response, [keys.secret, ...hidden], deps.now()),
       signal,
     );
   }

@@ -6,9 +6,10 @@ import {
   type PushRef,
   type QuietHours,
 } from '@pushmill/core';
-import { type Database, inTransaction, type Queryable } from './database.ts';
+import { collectValues, type Database, inTransaction, type Queryable } from './database.ts';
 import { arrayLiteral } from './messages.ts';
 import { createRecording, marksOf, type Standing } from './outcomes.ts';
+import { partitionOf } from './partitions.ts';
 
 /** A batch whose time has come and that was marked for the queue. */
 export interface DueBatch {
@@ -177,6 +178,8 @@ export function createBatchTable(db: Database) {
       });
       const batch = held.rows[0];
       if (!batch) return undefined;
+      const messageIds = [...new Set(batch.message_ids)];
+      const day = partitionOf(messageIds);
       const [pushes, messages] = await Promise.all([
         db.query<{
           place: string;
@@ -189,11 +192,11 @@ export function createBatchTable(db: Database) {
           audience: Audience | null;
           time_zone: string | null;
         }>({
-          name: 'load-pushes',
+          name: `load-pushes${day}`,
           text: `SELECT r.place, p.message_id, p.n, p.token, p.attempts, p.environment, p.audience, p.expires_at,
                    p.time_zone
                  FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS r (message_id, n, place)
-                 JOIN pushes p ON p.message_id = r.message_id AND p.n = r.n
+                 JOIN pushes${day} p ON p.message_id = r.message_id AND p.n = r.n
                  WHERE p.state = 'queued' ORDER BY r.place`,
           values: [batch.message_ids, batch.ns],
         }),
@@ -205,12 +208,12 @@ export function createBatchTable(db: Database) {
           cancelled: boolean;
           paused: boolean;
         }>({
-          name: 'load-messages',
+          name: `load-messages${day}`,
           text: `SELECT id, content, expires_at, local_time -> 'quietHours' AS quiet_hours,
                    cancelled_at IS NOT NULL AS cancelled,
                    paused_at IS NOT NULL AS paused
-                 FROM messages WHERE id = ANY ($1)`,
-          values: [[...new Set(batch.message_ids)]],
+                 FROM messages${day} WHERE id = ANY ($1)`,
+          values: [messageIds],
         }),
       ]);
       return {
@@ -256,13 +259,17 @@ export function createBatchTable(db: Database) {
 
     /** Says, before the calls, which pushes are being handed to a vendor that offers no identity. */
     async markSending(batch: ClaimedBatch, places: readonly number[]): Promise<Standing> {
+      const { values, given } = collectValues();
+      const messageIds = [...batch.messages.keys()];
+      const day = partitionOf(messageIds);
       const { rows } = await db.query<Standing>({
-        name: 'mark-sending',
+        name: `mark-sending${day}`,
         text: `WITH held AS (
-                 UPDATE batches SET sending = sending || $3::int[] WHERE id = $1 AND fence = $2 RETURNING 1
+                 UPDATE batches SET sending = sending || ${given(places)}::int[]
+                 WHERE id = ${given(batch.id)} AND fence = ${given(batch.fence)} RETURNING 1
                )
-               SELECT EXISTS (SELECT 1 FROM held) AS held, ${marksOf('$4')}`,
-        values: [batch.id, batch.fence, places, [...batch.messages.keys()]],
+               SELECT EXISTS (SELECT 1 FROM held) AS held, ${marksOf(messageIds, given, day)}`,
+        values,
       });
       return rows[0] as Standing;
     },
@@ -277,29 +284,27 @@ export function createBatchTable(db: Database) {
       held: readonly HeldBatch[],
       prolongMs: number | undefined,
     ): Promise<(batch: HeldBatch) => Standing> {
-      const given = 'FROM unnest($1::uuid[], $2::bigint[]) AS g (id, fence)';
+      const { values, given } = collectValues();
+      const claims = `FROM unnest(${given(held.map(({ id }) => id))}::uuid[],
+        ${given(held.map(({ fence }) => fence))}::bigint[]) AS g (id, fence)`;
       const same = 'b.id = g.id AND b.fence = g.fence';
+      const messageIds = [...new Set(held.flatMap((batch) => [...batch.messages.keys()]))];
       const { rows } = await db.query<{ held: string[]; cancelled: string[]; paused: string[] }>({
         name: prolongMs === undefined ? 'read-standings' : 'prolong-leases',
         text: `WITH held AS (${
           prolongMs === undefined
-            ? `SELECT b.id, b.fence ${given} JOIN batches b ON ${same} WHERE $3::float8 IS NULL`
-            : `UPDATE batches b SET lease_until = now() + make_interval(secs => $3 / 1000.0) ${given} WHERE ${same}
-               RETURNING b.id, b.fence`
+            ? `SELECT b.id, b.fence ${claims} JOIN batches b ON ${same}`
+            : `UPDATE batches b SET lease_until = now() + make_interval(secs => ${given(prolongMs)} / 1000.0) ${claims}
+               WHERE ${same} RETURNING b.id, b.fence`
         })
-        SELECT ARRAY (SELECT id || ' ' || fence FROM held) AS held, ${marksOf('$4')}`,
-        values: [
-          held.map((batch) => batch.id),
-          held.map((batch) => batch.fence),
-          prolongMs ?? null,
-          [...new Set(held.flatMap((batch) => [...batch.messages.keys()]))],
-        ],
+        SELECT ARRAY (SELECT id || ' ' || fence FROM held) AS held, ${marksOf(messageIds, given)}`,
+        values,
       });
       // By claim and not by batch: a worker may hold a batch anew that it had lost.
-      const claims = new Set(rows[0]?.held);
+      const holding = new Set(rows[0]?.held);
       const { cancelled = [], paused = [] } = rows[0] ?? {};
       return (batch) => ({
-        held: claims.has(`${batch.id} ${batch.fence}`),
+        held: holding.has(`${batch.id} ${batch.fence}`),
         cancelled: cancelled.filter((id) => batch.messages.has(id)),
         paused: paused.filter((id) => batch.messages.has(id)),
       });

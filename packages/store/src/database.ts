@@ -18,8 +18,15 @@ export class LedgerAwayError extends Error {
   }
 }
 
-/** Opens the pool lazily: a database that is away is an error of the first query, not of the start. */
-export function openDatabase(url: string, maxConnections: number): Database {
+/**
+ * Opens the pool lazily: a database that is away is an error of the first query, not of the start.
+ * @param settings  statements that each connection begins with
+ */
+export function openDatabase(
+  url: string,
+  maxConnections: number,
+  settings: readonly string[] = [],
+): Database {
   const pool = new pg.Pool({
     connectionString: url,
     max: maxConnections,
@@ -27,6 +34,10 @@ export function openDatabase(url: string, maxConnections: number): Database {
     idleTimeoutMillis: 60_000,
     application_name: 'pushmill',
     keepAlive: true,
+    // Prepared statements go by the day; those of days long past go with their connection.
+    maxLifetimeSeconds: 3_600,
+    // One statement for all of them; its promise is waited for, whatever the types say.
+    ...(settings.length > 0 ? { onConnect: (client) => client.query(settings.join('; ')) } : {}),
   });
   // An idle connection that breaks is replaced at the next query; without a listener it ends the process.
   pool.on('error', () => undefined);
@@ -34,6 +45,19 @@ export function openDatabase(url: string, maxConnections: number): Database {
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
+
+/**
+ * For statements that are run thousands of times and find each row by its key. Left to itself Postgres plans them anew
+ * each time, since the plan for the very lists at hand looks a little cheaper, and the planning costs several times what
+ * the statement does. A plan that is kept must not depend on how small a table was when it was made.
+ */
+export const keyedPlans = [
+  'SET plan_cache_mode = force_generic_plan',
+  'SET enable_seqscan = off',
+  'SET enable_hashjoin = off',
+  'SET enable_mergejoin = off',
+  'SET enable_material = off',
+];
 
 const awayCodes = new Set([
   'ECONNREFUSED',
@@ -67,6 +91,12 @@ export function isLedgerAway(error: unknown): boolean {
   return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(
     error.message,
   );
+}
+
+/** The values of a statement whose text is put together piece by piece; `given` takes one and returns its place. */
+export function collectValues(): { values: unknown[]; given: (value: unknown) => string } {
+  const values: unknown[] = [];
+  return { values, given: (value) => `$${values.push(value)}` };
 }
 
 export async function inTransaction<T>(db: Database, work: (tx: Queryable) => Promise<T>): Promise<T> {

@@ -4,7 +4,8 @@ import type { Accepted, MessageRow, NewMessage, Page, Recipient } from './rows.t
 
 export const laneNumber = { urgent: 0, bulk: 1 } as const;
 
-export function createMessageTable(db: Database) {
+/** @param keyed  for what finds its rows by their keys */
+export function createMessageTable(db: Database, keyed: Database) {
   return {
     /**
      * Stores messages, their pushes and the batches that will carry them, all or none: one group commit.
@@ -12,12 +13,11 @@ export function createMessageTable(db: Database) {
      * @returns one answer a message, in order
      */
     async accept(messages: readonly NewMessage[]): Promise<Accepted[]> {
-      const keyed = messages.filter((message) => message.idempotency);
-      if (keyed.length === 0) {
-        await insert(db, messages);
+      if (!messages.some((message) => message.idempotency)) {
+        await insert(keyed, messages);
         return messages.map(() => ({ kind: 'stored' }));
       }
-      return inTransaction(db, async (tx) => {
+      return inTransaction(keyed, async (tx) => {
         const answers = await claimKeys(tx, messages);
         await insert(
           tx,

@@ -1,7 +1,9 @@
 import type { PushRef, PushState } from '@pushmill/core';
+import type { QueryConfig } from 'pg';
 import type { ClaimedBatch } from './batches.ts';
-import { byPush, type Database, pastDeadlocks } from './database.ts';
+import { byPush, collectValues, type Database, pastDeadlocks } from './database.ts';
 import { arrayLiteral, laneNumber } from './messages.ts';
+import { partitionOf } from './partitions.ts';
 import { toText } from './text.ts';
 
 /** One attempt of one push (or, without `kind`, its end without an attempt). */
@@ -41,16 +43,12 @@ export interface Standing {
   paused: string[];
 }
 
-/** Which of the messages are cancelled or paused by now. @param place  of their ids among the parameters */
-export function marksOf(place: string): string {
-  return `ARRAY (SELECT id FROM messages WHERE id = ANY (${place}::uuid[]) AND cancelled_at IS NOT NULL) AS cancelled,
-          ARRAY (SELECT id FROM messages WHERE id = ANY (${place}::uuid[]) AND paused_at IS NOT NULL) AS paused`;
+/** Which of the messages are cancelled or paused by now. @param given  takes a value and returns its place */
+export function marksOf(messageIds: readonly string[], given: (value: unknown) => string, day = ''): string {
+  const among = `FROM messages${day} WHERE id = ANY (${given(messageIds)}::uuid[])`;
+  return `ARRAY (SELECT id ${among} AND cancelled_at IS NOT NULL) AS cancelled,
+          ARRAY (SELECT id ${among} AND paused_at IS NOT NULL) AS paused`;
 }
-
-/** Whether this attempt is in the ledger already; asked only when the group is a repetition. */
-const isStored = (row: string) =>
-  `($39::boolean AND EXISTS (SELECT 1 FROM attempts a
-     WHERE a.message_id = ${row}.message_id AND a.n = ${row}.n AND a.at = ${row}.at))`;
 
 export function createRecording(db: Database) {
   /**
@@ -66,117 +64,128 @@ export function createRecording(db: Database) {
     isRepeat = false,
   ): Promise<Standing> {
     const outcomes = given.map(toStorable).sort(byPush);
-    const tried = outcomes.filter((outcome) => outcome.attempt);
-    const dead = outcomes.filter((outcome) => outcome.deadSince);
-    const tasks = tasksOf(outcomes);
-    const letters = outcomes.filter((outcome) => outcome.deadLetter);
-    const statement = {
-      name: 'record-outcomes',
-      text: `
-        WITH held AS (
-          UPDATE batches SET lease_until = now() + make_interval(secs => $3 / 1000.0),
-            sending = CASE WHEN sending = '{}' THEN sending ELSE
-              ARRAY (SELECT s FROM unnest(sending) AS s WHERE s <> ALL ($31::int[])) END
-          WHERE id = $1 AND fence = $2 RETURNING 1
-        ), updated AS (
-          UPDATE pushes p SET
-            state = CASE WHEN p.state = 'queued' OR (p.state = 'unknown' AND o.state = 'accepted')
-              THEN coalesce(o.state, p.state) ELSE p.state END,
-            attempts = p.attempts + CASE WHEN ${isStored('o')} THEN 0 ELSE o.spent END,
-            code = CASE WHEN p.state = 'queued' OR (p.state = 'unknown' AND o.state = 'accepted')
-              THEN o.code ELSE p.code END,
-            detail = CASE WHEN p.state = 'queued' OR (p.state = 'unknown' AND o.state = 'accepted')
-              THEN o.detail ELSE p.detail END,
-            vendor_message_id = coalesce(o.vendor_message_id, p.vendor_message_id),
-            updated_at = now()
-          FROM unnest($4::uuid[], $5::int[], $6::push_state[], $7::smallint[], $8::text[], $9::text[], $10::text[],
-                        $40::timestamptz[])
-            AS o (message_id, n, state, spent, code, detail, vendor_message_id, at)
-          WHERE p.message_id = o.message_id AND p.n = o.n
-          RETURNING p.message_id, p.n, p.state
-        ), tried AS (
-          INSERT INTO attempts (message_id, n, at, duration_ms, kind, code, detail, vendor_message_id, action, delay_ms)
-          SELECT * FROM unnest($11::uuid[], $12::int[], $13::timestamptz[], $14::int[], $15::text[], $16::text[],
-                               $17::text[], $18::text[], $19::text[], $20::int[])
-            AS t (message_id, n, at)
-          WHERE NOT ${isStored('t')}
-        ), dead AS (
-          INSERT INTO suppressions (channel_id, token, code, since)
-          SELECT $21::uuid, p.token, d.code, d.since
-          FROM unnest($22::uuid[], $23::int[], $24::text[], $25::timestamptz[]) AS d (message_id, n, code, since)
-          JOIN pushes p ON p.message_id = d.message_id AND p.n = d.n
-          -- Registered again after the vendor's timestamp: alive.
-          WHERE NOT EXISTS (SELECT 1 FROM devices v
-            WHERE v.channel_id = $21 AND v.token = p.token AND v.registered_at > d.since)
-          ON CONFLICT DO NOTHING
-        ), tasked AS (
-          INSERT INTO tasks (channel_id, id, message_ids, ns, due_at)
-          SELECT $21::uuid, t.id, t.message_ids::uuid[], t.ns::int[], t.due_at
-          FROM unnest($27::text[], $28::text[], $29::text[], $30::timestamptz[]) AS t (id, message_ids, ns, due_at)
-          -- One call's outcomes may come in two groups.
-          ON CONFLICT (channel_id, id) DO UPDATE
-            SET message_ids = tasks.message_ids || excluded.message_ids, ns = tasks.ns || excluded.ns
-            WHERE NOT ($39 AND tasks.message_ids @> excluded.message_ids AND tasks.ns @> excluded.ns)
-        ), buried AS (
-          INSERT INTO dead_letters (message_id, n, channel_id, lane, state, kind, code, detail)
-          SELECT l.message_id, l.n, $21::uuid, $32::smallint, l.state, l.kind, l.code, l.detail
-          FROM unnest($33::uuid[], $34::int[], $35::push_state[], $36::text[], $37::text[], $38::text[])
-            AS l (message_id, n, state, kind, code, detail)
-          -- Not where a receipt was there before: the push has arrived.
-          JOIN updated u ON u.message_id = l.message_id AND u.n = l.n AND u.state = l.state
-          ON CONFLICT (message_id, n) DO UPDATE
-            SET at = now(), state = excluded.state, kind = excluded.kind, code = excluded.code,
-                detail = excluded.detail
-        )
-        SELECT EXISTS (SELECT 1 FROM held) AS held, ${marksOf('$26')}`,
-      values: [
-        batch.id,
-        batch.fence,
-        leaseMs,
-        outcomes.map((outcome) => outcome.messageId),
-        outcomes.map((outcome) => outcome.n),
-        outcomes.map((outcome) => outcome.state),
-        outcomes.map((outcome) => (outcome.attempt?.spent ? 1 : 0)),
-        outcomes.map((outcome) => outcome.code),
-        outcomes.map((outcome) => outcome.detail),
-        outcomes.map((outcome) => outcome.vendorMessageId),
-        tried.map((outcome) => outcome.messageId),
-        tried.map((outcome) => outcome.n),
-        tried.map((outcome) => outcome.attempt?.at),
-        tried.map((outcome) => toInteger(outcome.attempt?.durationMs)),
-        tried.map((outcome) => outcome.attempt?.kind),
-        tried.map((outcome) => outcome.code),
-        tried.map((outcome) => outcome.detail),
-        tried.map((outcome) => outcome.vendorMessageId),
-        tried.map((outcome) => outcome.attempt?.action),
-        tried.map((outcome) => toInteger(outcome.attempt?.delayMs)),
-        batch.channelId,
-        dead.map((outcome) => outcome.messageId),
-        dead.map((outcome) => outcome.n),
-        dead.map((outcome) => outcome.code),
-        dead.map((outcome) => outcome.deadSince),
-        [...batch.messages.keys()],
-        tasks.map((task) => task.id),
-        tasks.map((task) => arrayLiteral(task.pushes.map((push) => push.messageId))),
-        tasks.map((task) => arrayLiteral(task.pushes.map((push) => push.n))),
-        tasks.map((task) => task.pollAt),
-        outcomes.map((outcome) => outcome.place),
-        laneNumber[batch.lane],
-        letters.map((outcome) => outcome.messageId),
-        letters.map((outcome) => outcome.n),
-        letters.map((outcome) => outcome.state),
-        letters.map((outcome) => outcome.attempt?.kind ?? 'unavailable'),
-        letters.map((outcome) => outcome.code),
-        letters.map((outcome) => outcome.detail),
-        isRepeat,
-        outcomes.map((outcome) => outcome.attempt?.at ?? null),
-      ],
-    };
+    const statement = recording(batch, outcomes, leaseMs, isRepeat);
     const { rows } = await pastDeadlocks(() => db.query<Standing>(statement));
     // Few have any, so the rest do not pay for a look at the devices.
     const faulty = outcomes.filter((outcome) => outcome.deadSince || outcome.misfiled);
     if (faulty.length > 0) await markDevices(db, batch.channelId, faulty);
     return rows[0] as Standing;
+  };
+}
+
+/** The statement, with the parts that this group has need of: nearly all have need of none but the first. */
+function recording(
+  batch: ClaimedBatch,
+  outcomes: readonly OutcomeRecord[],
+  leaseMs: number,
+  isRepeat: boolean,
+): QueryConfig {
+  const { values, given } = collectValues();
+  const messageIds = [...batch.messages.keys()];
+  const day = partitionOf(messageIds);
+  const all = <T>(of: (outcome: OutcomeRecord) => T) => given(outcomes.map(of));
+  const isStored = `EXISTS (SELECT 1 FROM attempts${day} a WHERE a.message_id = o.message_id AND a.n = o.n AND a.at = o.at)`;
+  const isOpen = `(p.state = 'queued' OR (p.state = 'unknown' AND o.state = 'accepted'))`;
+  const parts = [
+    `outcome AS (
+       SELECT * FROM unnest(
+         ${all(({ messageId }) => messageId)}::uuid[], ${all(({ n }) => n)}::int[],
+         ${all(({ state }) => state)}::push_state[], ${all(({ attempt }) => (attempt?.spent ? 1 : 0))}::smallint[],
+         ${all(({ code }) => code)}::text[], ${all(({ detail }) => detail)}::text[],
+         ${all(({ vendorMessageId }) => vendorMessageId)}::text[],
+         ${all(({ attempt }) => attempt?.at ?? null)}::timestamptz[],
+         ${all(({ attempt }) => toInteger(attempt?.durationMs))}::int[],
+         ${all(({ attempt }) => attempt?.kind)}::text[], ${all(({ attempt }) => attempt?.action)}::text[],
+         ${all(({ attempt }) => toInteger(attempt?.delayMs))}::int[]
+       ) AS o (message_id, n, state, spent, code, detail, vendor_message_id, at, duration_ms, kind, action, delay_ms)
+     )`,
+    `held AS (
+       UPDATE batches SET lease_until = now() + make_interval(secs => ${given(leaseMs)} / 1000.0),
+         sending = CASE WHEN sending = '{}' THEN sending ELSE
+           ARRAY (SELECT s FROM unnest(sending) AS s WHERE s <> ALL (${all(({ place }) => place)}::int[])) END
+       WHERE id = ${given(batch.id)} AND fence = ${given(batch.fence)} RETURNING 1
+     )`,
+    `updated AS (
+       UPDATE pushes${day} p SET
+         state = CASE WHEN ${isOpen} THEN coalesce(o.state, p.state) ELSE p.state END,
+         attempts = p.attempts + ${isRepeat ? `CASE WHEN ${isStored} THEN 0 ELSE o.spent END` : 'o.spent'},
+         code = CASE WHEN ${isOpen} THEN o.code ELSE p.code END,
+         detail = CASE WHEN ${isOpen} THEN o.detail ELSE p.detail END,
+         vendor_message_id = coalesce(o.vendor_message_id, p.vendor_message_id),
+         updated_at = now()
+       FROM outcome o
+       WHERE p.message_id = o.message_id AND p.n = o.n
+       RETURNING p.message_id, p.n, p.state
+     )`,
+    `tried AS (
+       INSERT INTO attempts${day} (message_id, n, at, duration_ms, kind, code, detail, vendor_message_id, action, delay_ms)
+       SELECT message_id, n, at, duration_ms, kind, code, detail, vendor_message_id, action, delay_ms
+       FROM outcome o WHERE at IS NOT NULL ${isRepeat ? `AND NOT ${isStored}` : ''}
+     )`,
+  ];
+  let name = `${isRepeat ? 'repeat' : 'record'}-outcomes${day}`;
+
+  const dead = outcomes.filter((outcome) => outcome.deadSince);
+  if (dead.length > 0) {
+    name += '-dead';
+    const channelId = given(batch.channelId);
+    parts.push(`dead AS (
+       INSERT INTO suppressions (channel_id, token, code, since)
+       SELECT ${channelId}::uuid, p.token, d.code, d.since
+       FROM unnest(${given(dead.map(({ messageId }) => messageId))}::uuid[], ${given(dead.map(({ n }) => n))}::int[],
+                   ${given(dead.map(({ code }) => code))}::text[],
+                   ${given(dead.map(({ deadSince }) => deadSince))}::timestamptz[]) AS d (message_id, n, code, since)
+       JOIN pushes${day} p ON p.message_id = d.message_id AND p.n = d.n
+       -- Registered again after the vendor's timestamp: alive.
+       WHERE NOT EXISTS (SELECT 1 FROM devices v
+         WHERE v.channel_id = ${channelId}::uuid AND v.token = p.token AND v.registered_at > d.since)
+       ON CONFLICT DO NOTHING
+     )`);
+  }
+
+  const tasks = tasksOf(outcomes);
+  if (tasks.length > 0) {
+    name += '-tasks';
+    parts.push(`tasked AS (
+       INSERT INTO tasks (channel_id, id, message_ids, ns, due_at)
+       SELECT ${given(batch.channelId)}::uuid, t.id, t.message_ids::uuid[], t.ns::int[], t.due_at
+       FROM unnest(${given(tasks.map(({ id }) => id))}::text[],
+                   ${given(tasks.map(({ pushes }) => arrayLiteral(pushes.map((push) => push.messageId))))}::text[],
+                   ${given(tasks.map(({ pushes }) => arrayLiteral(pushes.map((push) => push.n))))}::text[],
+                   ${given(tasks.map(({ pollAt }) => pollAt))}::timestamptz[]) AS t (id, message_ids, ns, due_at)
+       -- One call's outcomes may come in two groups.
+       ON CONFLICT (channel_id, id) DO UPDATE
+         SET message_ids = tasks.message_ids || excluded.message_ids, ns = tasks.ns || excluded.ns
+         ${isRepeat ? 'WHERE NOT (tasks.message_ids @> excluded.message_ids AND tasks.ns @> excluded.ns)' : ''}
+     )`);
+  }
+
+  const letters = outcomes.filter((outcome) => outcome.deadLetter);
+  if (letters.length > 0) {
+    name += '-letters';
+    parts.push(`buried AS (
+       INSERT INTO dead_letters (message_id, n, channel_id, lane, state, kind, code, detail)
+       SELECT l.message_id, l.n, ${given(batch.channelId)}::uuid, ${given(laneNumber[batch.lane])}::smallint, l.state, l.kind, l.code,
+         l.detail
+       FROM unnest(${given(letters.map(({ messageId }) => messageId))}::uuid[],
+                   ${given(letters.map(({ n }) => n))}::int[],
+                   ${given(letters.map(({ state }) => state))}::push_state[],
+                   ${given(letters.map(({ attempt }) => attempt?.kind ?? 'unavailable'))}::text[],
+                   ${given(letters.map(({ code }) => code))}::text[],
+                   ${given(letters.map(({ detail }) => detail))}::text[])
+         AS l (message_id, n, state, kind, code, detail)
+       -- Not where a receipt was there before: the push has arrived.
+       JOIN updated u ON u.message_id = l.message_id AND u.n = l.n AND u.state = l.state
+       ON CONFLICT (message_id, n) DO UPDATE
+         SET at = now(), state = excluded.state, kind = excluded.kind, code = excluded.code, detail = excluded.detail
+     )`);
+  }
+
+  const marks = marksOf(messageIds, given, day);
+  return {
+    name,
+    text: `WITH ${parts.join(', ')} SELECT EXISTS (SELECT 1 FROM held) AS held, ${marks}`,
+    values,
   };
 }
 

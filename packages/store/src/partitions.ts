@@ -1,4 +1,4 @@
-import { firstIdAt } from '@pushmill/core';
+import { firstIdAt, timeOfId } from '@pushmill/core';
 import type { Queryable } from './database.ts';
 
 const DAY_MS = 86_400_000;
@@ -37,9 +37,8 @@ export async function ensurePartitions(db: Queryable, now: Date): Promise<void> 
   for (let day = today - DAY_MS; day <= today + DAYS_AHEAD * DAY_MS; day += DAY_MS) {
     const from = new Date(day);
     const to = new Date(day + DAY_MS);
-    const suffix = from.toISOString().slice(0, 10).replaceAll('-', '_');
     for (const table of tables) {
-      const name = `${table}_${suffix}`;
+      const name = `${table}_${daySuffix(from)}`;
       if (names.has(name)) continue;
       // Names and bounds are made here from a date, never from input.
       statements.push(
@@ -49,4 +48,21 @@ export async function ensurePartitions(db: Queryable, now: Date): Promise<void> 
     }
   }
   if (statements.length > 0) await db.query(statements.join('\n'));
+}
+
+/**
+ * What follows a table's name in that of the partition with all these ids, or nothing where they are of several days.
+ * For statements that are run all the time: looking up a list in the table itself, Postgres opens every day's partition
+ * for it, and bounds beside the list would tempt it to read all that lies between them.
+ */
+export function partitionOf(ids: readonly string[]): string {
+  const [first, ...others] = ids;
+  if (first === undefined) return '';
+  const day = Math.floor(timeOfId(first).getTime() / DAY_MS);
+  const isOneDay = others.every((id) => Math.floor(timeOfId(id).getTime() / DAY_MS) === day);
+  return isOneDay ? `_${daySuffix(new Date(day * DAY_MS))}` : '';
+}
+
+function daySuffix(day: Date): string {
+  return day.toISOString().slice(0, 10).replaceAll('-', '_');
 }

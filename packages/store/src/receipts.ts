@@ -8,7 +8,7 @@ import {
   parsePushId,
   pushStates,
 } from '@pushmill/core';
-import { byPush, type Database, pastDeadlocks } from './database.ts';
+import { byPush, collectValues, type Database, pastDeadlocks } from './database.ts';
 import type { Page, PushRow, StrayReceiptRow } from './rows.ts';
 import { toText } from './text.ts';
 
@@ -59,7 +59,8 @@ const steps = pushStates.flatMap((from) =>
 const stepsFrom = steps.map((step) => step.from);
 const stepsTo = steps.map((step) => step.to);
 
-export function createReceiptTable(db: Database) {
+/** @param keyed  for what finds its rows by their keys */
+export function createReceiptTable(db: Database, keyed: Database) {
   return {
     /**
      * Records proven receipts and moves their pushes forward. The same receipt again changes nothing; one that
@@ -170,13 +171,20 @@ export function createReceiptTable(db: Database) {
   }
 
   async function recordDistinct(receipts: readonly IncomingReceipt[]): Promise<RecordedReceipt[]> {
-    const refs = receipts.map((receipt) => parsePushId(receipt.pushId ?? ''));
-    const { rows } = await db.query<{ place: string; inserted: boolean }>({
+    const refs = receipts.map((receipt) => parsePushId(receipt.pushId ?? '') as PushRef);
+    const { values, given } = collectValues();
+    const all = <T>(of: (receipt: IncomingReceipt) => T) => given(receipts.map(of));
+    const { rows } = await keyed.query<{ place: string; inserted: boolean }>({
       name: 'record-receipts',
       text: `
         WITH given AS (
-          SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::bytea[], $6::text[], $7::push_state[],
-                               $8::text[], $9::text[], $10::bytea[], $11::boolean[])
+          SELECT * FROM unnest(
+              ${given(refs.map((ref) => ref.messageId))}::uuid[], ${given(refs.map((ref) => ref.n))}::int[],
+              ${all((receipt) => receipt.channelId)}::uuid[], ${all(({ token }) => toText(token ?? null))}::text[],
+              ${all(({ dedupKey }) => createHash('sha256').update(dedupKey).digest())}::bytea[],
+              ${all((receipt) => receipt.proof)}::text[], ${all((receipt) => receipt.state ?? null)}::push_state[],
+              ${all((receipt) => toText(receipt.code))}::text[], ${all((receipt) => toText(receipt.detail))}::text[],
+              ${all((receipt) => receipt.rawBody)}::bytea[], ${all((receipt) => receipt.tokenDead)}::boolean[])
             WITH ORDINALITY AS g (message_id, n, channel_id, token, dedup_key, proof, state, code, detail, raw_body,
                                   token_dead, place)
         ), matched AS (
@@ -189,7 +197,7 @@ export function createReceiptTable(db: Database) {
           ON CONFLICT DO NOTHING RETURNING message_id, n, state, code, detail
         ), steps AS (
           SELECT after, array_agg(before) AS befores
-          FROM unnest($12::push_state[], $13::push_state[]) AS step (before, after) GROUP BY after
+          FROM unnest(${given(stepsFrom)}::push_state[], ${given(stepsTo)}::push_state[]) AS step (before, after) GROUP BY after
         ), moved AS (
           -- The state is compared with an array and not by a join: when the worker's own record of the push
           -- commits meanwhile, Postgres looks again at the new row, but with the join's old partner.
@@ -212,21 +220,7 @@ export function createReceiptTable(db: Database) {
         )
         SELECT m.place, i.message_id IS NOT NULL AS inserted
         FROM matched m LEFT JOIN inserted i ON i.message_id = m.message_id AND i.n = m.n`,
-      values: [
-        refs.map((ref) => ref?.messageId),
-        refs.map((ref) => ref?.n),
-        receipts.map((receipt) => receipt.channelId),
-        receipts.map((receipt) => toText(receipt.token ?? null)),
-        receipts.map((receipt) => createHash('sha256').update(receipt.dedupKey).digest()),
-        receipts.map((receipt) => receipt.proof),
-        receipts.map((receipt) => receipt.state ?? null),
-        receipts.map((receipt) => toText(receipt.code)),
-        receipts.map((receipt) => toText(receipt.detail)),
-        receipts.map((receipt) => receipt.rawBody),
-        receipts.map((receipt) => receipt.tokenDead),
-        stepsFrom,
-        stepsTo,
-      ],
+      values,
     });
     const byPlace = new Map(rows.map((row) => [Number(row.place), row.inserted]));
     return receipts.map((_, index) => {

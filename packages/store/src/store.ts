@@ -3,7 +3,7 @@ import { type AppTable, createAppTable } from './apps.ts';
 import { type BacklogView, createBacklogView } from './backlog.ts';
 import { type BatchTable, createBatchTable } from './batches.ts';
 import { type ChannelTable, createChannelTable } from './channels.ts';
-import { openDatabase } from './database.ts';
+import { keyedPlans, openDatabase } from './database.ts';
 import { createDeadLetterTable, type DeadLetterTable, type DroppedLetters } from './dead-letters.ts';
 import { createDeviceTable, type DeviceTable } from './devices.ts';
 import { createKeyTable, type KeyTable } from './keys.ts';
@@ -61,7 +61,10 @@ const KEEP_TASKS = '35 days';
 
 /** Opens the ledger. Connects at the first query. */
 export function openStore(options: StoreOptions): Store {
-  const db = openDatabase(options.databaseUrl.reveal(), options.maxConnections ?? 10);
+  const { maxConnections = 10 } = options;
+  const url = options.databaseUrl.reveal();
+  const db = openDatabase(url, Math.ceil(maxConnections / 3));
+  const keyed = openDatabase(url, Math.ceil((maxConnections * 2) / 3), keyedPlans);
   const channels = createChannelTable(db, new Sealing(options.masterKeys));
   const pauses = createPauseTable(db);
   const deadLetters = createDeadLetterTable(db);
@@ -69,11 +72,11 @@ export function openStore(options: StoreOptions): Store {
     apps: createAppTable(db),
     keys: createKeyTable(db),
     channels,
-    messages: createMessageTable(db),
+    messages: createMessageTable(db, keyed),
     pushes: createPushTable(db),
-    batches: createBatchTable(db),
+    batches: createBatchTable(keyed),
     backlog: createBacklogView(db),
-    receipts: createReceiptTable(db),
+    receipts: createReceiptTable(db, keyed),
     suppressions: createSuppressionTable(db),
     tasks: createTaskTable(db),
     operations: createOperationTable(db),
@@ -122,7 +125,7 @@ export function openStore(options: StoreOptions): Store {
       }
     },
     async close() {
-      await db.end();
+      await Promise.all([db.end(), keyed.end()]);
     },
   };
 }

@@ -7,6 +7,7 @@ import type { ActiveChannel } from '../../apps/worker/src/active-channel.ts';
 import { runBatch } from '../../apps/worker/src/batch-run.ts';
 import { BatchWatch } from '../../apps/worker/src/batch-watch.ts';
 import { ChannelFlow } from '../../apps/worker/src/channel-flow.ts';
+import { LedgerTime } from '../../apps/worker/src/ledger-time.ts';
 import { until } from '../e2e/until.ts';
 import { newToken } from './ledger-setup.ts';
 import { accepted, gate, scriptedVendor } from './scripted-vendor.ts';
@@ -75,6 +76,7 @@ async function underClock(start: string, policy: Record<string, unknown> = {}) {
     isLedgerAway,
     log: createLogger({ role: 'worker', level: 'debug', destination: bench.destination }),
     now,
+    ledgerTime: new LedgerTime(now),
     random: () => 0,
     stopping: new AbortController().signal,
     cutOff: new AbortController().signal,

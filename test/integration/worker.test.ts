@@ -8,6 +8,7 @@ import { runBatch } from '../../apps/worker/src/batch-run.ts';
 import { BatchWatch } from '../../apps/worker/src/batch-watch.ts';
 import { ChannelFlow, type RateGate } from '../../apps/worker/src/channel-flow.ts';
 import { ChannelRegistry } from '../../apps/worker/src/channel-registry.ts';
+import { LedgerTime } from '../../apps/worker/src/ledger-time.ts';
 import { until } from '../e2e/until.ts';
 import { newToken } from './ledger-setup.ts';
 import { accepted, gate, scriptedVendor } from './scripted-vendor.ts';
@@ -639,13 +640,14 @@ describe('runBatch', () => {
     return { message, job: { batchId: due.id, run: due.run } };
   }
 
+  const clockedBy = (now: () => number) => ({ now, ledgerTime: new LedgerTime(now) });
   const log = createLogger({ role: 'worker', level: 'debug', destination: bench.destination });
   const deps = {
     store,
     watch: new BatchWatch({ store, leaseMs: 20_000, now: Date.now }),
     isLedgerAway,
     log,
-    now: Date.now,
+    ...clockedBy(Date.now),
     random: () => 0,
     stopping: new AbortController().signal,
     cutOff: new AbortController().signal,
@@ -730,7 +732,7 @@ describe('runBatch', () => {
       [7_200_000, 'accepted'],
     ] as const) {
       const { message, job } = await queued(row, 1);
-      await runBatch(job, channel, { ...deps, now: () => Date.now() + offsetMs });
+      await runBatch(job, channel, { ...deps, ...clockedBy(() => Date.now() + offsetMs) });
       const [push] = await bench.pushesOf(message);
       assert.equal(push?.state, state, `${offsetMs}`);
       const [attempt] = await bench.attemptsOf(message);
@@ -742,7 +744,7 @@ describe('runBatch', () => {
     const message = ledger.message(row.id, 1, { expiresAt: new Date(Date.now() - 10) });
     await store.messages.accept([message]);
     const [due] = await store.batches.takeDue(10, [row.id]);
-    const late = { ...deps, now: () => Date.now() - 7_200_000 };
+    const late = { ...deps, ...clockedBy(() => Date.now() - 7_200_000) };
     await runBatch({ batchId: due?.id as string, run: 0 }, channel, late);
     assert.equal((await bench.pushesOf(message))[0]?.state, 'expired');
   });

@@ -14,6 +14,7 @@ import type { ActiveChannel } from './active-channel.ts';
 import type { BatchWatch } from './batch-watch.ts';
 import { byMessage, callsOf } from './calls.ts';
 import { writePatiently } from './ledger-patience.ts';
+import type { LedgerTime } from './ledger-time.ts';
 import { recordOf, spendsAttempt } from './outcome-record.ts';
 import { OutcomeRecorder } from './outcome-recorder.ts';
 import { QuietHoursWatch } from './quiet-hours.ts';
@@ -31,6 +32,7 @@ export interface BatchRunDeps {
   watch: Pick<BatchWatch, 'add' | 'remove' | 'ask'>;
   /** Milliseconds, of a clock that is never set: when it began does not matter. */
   now: () => number;
+  ledgerTime: LedgerTime;
   random: () => number;
   /** Aborted at shutdown: what was not sent goes back at once, unspent. */
   stopping: AbortSignal;
@@ -61,7 +63,8 @@ export async function runBatch(
   const startedAt = deps.now();
   const batch = await deps.store.batches.claim(job.batchId, job.run, leaseMs);
   if (!batch) return;
-  const run = new BatchRun(batch, channel, deps, startedAt);
+  deps.ledgerTime.heard(batch.ledgerNow, startedAt);
+  const run = new BatchRun(batch, channel, deps);
   deps.watch.add(run);
   try {
     await run.work();
@@ -104,8 +107,6 @@ class BatchRun {
   readonly #channel: ActiveChannel;
   readonly #deps: BatchRunDeps;
   readonly #recorder: OutcomeRecorder;
-  /** Added to our clock gives the ledger's. */
-  readonly #skewMs: number;
   readonly #remainder = new Remainder();
   readonly #flying = new Set<Promise<void>>();
   readonly #interrupted: AbortSignal;
@@ -122,14 +123,11 @@ class BatchRun {
     return this.#remainder.count;
   }
 
-  constructor(batch: ClaimedBatch, channel: ActiveChannel, deps: BatchRunDeps, askedAt: number) {
+  constructor(batch: ClaimedBatch, channel: ActiveChannel, deps: BatchRunDeps) {
     this.#batch = batch;
     this.#channel = channel;
     this.#deps = deps;
     this.#interrupted = AbortSignal.any([deps.stopping, channel.interruption.signal]);
-    // The ledger looked at its clock after we asked: what this makes of its time is never behind it, so nothing is
-    // sent after its expiry.
-    this.#skewMs = batch.ledgerNow.getTime() - askedAt;
     this.#quietHours = new QuietHoursWatch(batch.messages, () => this.#ledgerNow());
     this.#recorder = new OutcomeRecorder({
       batch,
@@ -343,7 +341,7 @@ class BatchRun {
     pushes.forEach((push, index) => {
       const outcome = whole[index] as Outcome;
       this.#conclude(push, message, outcome, {
-        at: new Date(at + this.#skewMs),
+        at: new Date(this.#deps.ledgerTime.at(at)),
         durationMs,
         version: row.version,
       });
@@ -481,6 +479,6 @@ class BatchRun {
   }
 
   #ledgerNow(): number {
-    return this.#deps.now() + this.#skewMs;
+    return this.#deps.ledgerTime.now();
   }
 }

@@ -38,8 +38,23 @@ describe('AdaptiveConcurrency', () => {
     round();
     assert.ok(concurrency.limit >= 70 && concurrency.limit <= 71, String(concurrency.limit));
     clock.ms += 1_000;
-    concurrency.observe(overloaded, 1, 5, 70);
+    concurrency.observe(tooFast, 1, 5, 70);
     assert.ok(concurrency.limit < 50);
+  });
+
+  it('is cut when many calls fail, and takes one in fifty for noise', () => {
+    const noisy = start();
+    for (let count = 0; count < 1_000; count += 1) {
+      noisy.concurrency.observe(count % 50 === 7 ? overloaded : accepted, 1, 20, noisy.concurrency.limit);
+      noisy.clock.ms += 20;
+    }
+    assert.equal(noisy.concurrency.limit, 400);
+    const failing = start();
+    for (let count = 0; count < 100; count += 1) {
+      failing.concurrency.observe(count % 5 === 4 ? overloaded : accepted, 1, 20, 100);
+      failing.clock.ms += 20;
+    }
+    assert.ok(failing.concurrency.limit < 100, String(failing.concurrency.limit));
   });
 
   it('gives way to a vendor that becomes slow, and does not take its usual pace for slowness', () => {

@@ -20,16 +20,18 @@ const SLOW_FACTOR = 3;
 const SLOW_AT_LEAST_MS = 100;
 /** The best latency is forgotten after this long, since networks change. */
 const BASELINE_MS = 60_000;
-/** Weight of the newest call in the mean of latencies. */
+/** Weight of the newest call in the mean of latencies, and in the share of those that failed. */
 const WEIGHT = 0.05;
+/** A lower share of calls without an answer, or with an error of the server, is the network's usual noise. */
+const MANY_FAIL = 0.1;
 
 /**
  * How many pushes of a channel may be in flight, learnt from how the vendor answers.
  *
  * It begins at a quarter of the maximum and doubles with each round of answers until the vendor complains for the
- * first time; from then on it grows by one push a round. A throttling answer or one of an overloaded server cuts it
- * by a third, answers that take several times as long as the best of the last minute by a tenth, each at most once a
- * second. It grows only while it is used, so an idle channel does not earn a burst.
+ * first time; from then on it grows by one push a round. A throttling answer cuts it by a third, and so do calls that
+ * fail when more than one in ten of the latest did; answers that take several times as long as the best of the last
+ * minute cut it by a tenth. It is cut at most once a second. It grows only while it is used, so an idle channel does not earn a burst.
  */
 export class AdaptiveConcurrency {
   readonly #options: ConcurrencyOptions;
@@ -40,6 +42,7 @@ export class AdaptiveConcurrency {
   #meanMs: number | undefined;
   #bestMs = Number.POSITIVE_INFINITY;
   #bestUntil = 0;
+  #failing = 0;
 
   constructor(options: ConcurrencyOptions) {
     this.#options = options;
@@ -58,7 +61,10 @@ export class AdaptiveConcurrency {
   /** @param inFlight  pushes in flight when the answer came, this call's included */
   observe(outcome: Outcome, pushes: number, durationMs: number, inFlight: number): void {
     const isTooFast = outcome.kind === 'throttled' && outcome.scope === 'channel';
-    if (isTooFast || outcome.kind === 'unavailable') this.#cut(CUT);
+    const failed = outcome.kind === 'unavailable';
+    this.#failing += ((failed ? 1 : 0) - this.#failing) * WEIGHT;
+    if (isTooFast || (failed && this.#failing > MANY_FAIL)) this.#cut(CUT);
+    else if (failed) return;
     else if (this.#isSlow(durationMs)) this.#cut(EASE);
     else if (inFlight >= this.#limit * 0.8) this.#grow(pushes);
   }

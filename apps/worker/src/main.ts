@@ -16,6 +16,7 @@ import { BatchWatch } from './batch-watch.ts';
 import { ChannelRegistry } from './channel-registry.ts';
 import { measureExpiries, watchCredentials } from './credential-watch.ts';
 import { startHealthServer } from './health-server.ts';
+import { LedgerTime } from './ledger-time.ts';
 import { maintain } from './maintenance.ts';
 import { MassDeathGuard } from './mass-death.ts';
 import { runOperations } from './operations.ts';
@@ -136,6 +137,7 @@ export async function startWorker(
     isLedgerAway,
     log,
     now: steadyNow,
+    ledgerTime: new LedgerTime(steadyNow),
     random: Math.random,
     stopping: stopping.signal,
     cutOff: cutOff.signal,

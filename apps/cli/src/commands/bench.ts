@@ -1,7 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Cluster } from '../cluster.ts';
-import { CommandError } from '../failure.ts';
-import { Interrupted, takeInterruption } from '../interruption.ts';
+import { onOwnCluster, onOwnFolder } from '../bench/own-cluster.ts';
 import { wholeNumber } from '../option-values.ts';
 import type { Context } from '../program.ts';
 
@@ -125,51 +123,6 @@ async function lanes(context: Context, options: LanesCommandOptions): Promise<vo
     else terminal.out(lanesText(found));
     if (!found.holds) process.exitCode = 1;
   });
-}
-
-async function onOwnCluster(
-  { env, terminal }: Context,
-  work: (cluster: Cluster, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const { startCluster } = await import('../cluster.ts');
-  const { benchEnvironment } = await import('../own-environment.ts');
-  const say = (line: string) => terminal.note(line);
-  await onOwnFolder(undefined, say, async (dataDir, signal) => {
-    const cluster = await startCluster({
-      dataDir,
-      env: benchEnvironment(env),
-      ports: { api: 0, receipts: 0, metrics: 0 },
-      demo: { seed: 1 },
-      say,
-      progress: (line) => terminal.progress(line),
-      signal,
-    });
-    try {
-      await work(cluster, signal);
-    } finally {
-      await cluster.stop();
-    }
-  });
-}
-
-/** Runs the work on a folder that is removed afterwards, or on the one that was named. */
-async function onOwnFolder(
-  named: string | undefined,
-  note: (line: string) => void,
-  work: (dataDir: string, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const { makeTemporaryDataDir } = await import('@pushmill/embedded');
-  const interruption = takeInterruption(note);
-  const folder = named === undefined ? await makeTemporaryDataDir() : undefined;
-  try {
-    await work(named ?? (folder?.path as string), interruption.signal);
-  } catch (error) {
-    if (!(error instanceof Interrupted || interruption.signal.aborted)) throw error;
-    throw new CommandError('The bench was stopped before it was over.');
-  } finally {
-    await folder?.remove();
-    interruption.release();
-  }
 }
 
 /** The freeze alone takes 20 seconds. */

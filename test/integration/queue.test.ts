@@ -60,11 +60,12 @@ function consume(
   channelId: string,
   options: { concurrency?: number; work?: (job: BatchJob) => Promise<void> } = {},
 ) {
+  const { concurrency = 4 } = options;
   const done: BatchJob[] = [];
   const consumer = openConsumer({
     redis,
     channelId,
-    concurrency: options.concurrency ?? 4,
+    concurrency: { urgent: concurrency, bulk: concurrency },
     warn,
     async process(job) {
       await options.work?.(job);

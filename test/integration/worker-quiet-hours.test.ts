@@ -49,6 +49,7 @@ async function underClock(start: string, policy: Record<string, unknown> = {}) {
     },
     throttleDelayMs: () => 1,
     now,
+    lateMs: () => 0,
     random: () => 0,
     changed: () => {},
   });

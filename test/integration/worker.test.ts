@@ -30,6 +30,7 @@ const flowOf = (maxInFlight: number) =>
     rate: noRate,
     throttleDelayMs: () => 1,
     now: Date.now,
+    lateMs: () => 0,
     random: () => 0,
     changed: () => {},
   });
@@ -580,6 +581,7 @@ describe('the channel registry', () => {
       vendorNames: undefined,
       concurrency: 1,
       steadyNow: Date.now,
+      lateMs: () => 0,
       senderDeps: {
         now: Date.now,
         shared: { getOrMake: () => assert.fail(), forget: () => assert.fail() },

@@ -22,6 +22,8 @@ export interface FlowOptions {
   throttleDelayMs: () => number;
   /** Milliseconds since the epoch. */
   now: () => number;
+  /** By how many milliseconds this process comes late to what it has to do. */
+  lateMs: () => number;
   random: () => number;
   changed: (state: BreakerState, openMs: number) => void;
 }
@@ -34,9 +36,9 @@ export class ChannelFlow {
   readonly #breaker: CircuitBreaker;
 
   constructor(options: FlowOptions) {
-    const { maxInFlight, now, random, changed } = options;
+    const { maxInFlight, now, lateMs, random, changed } = options;
     this.#options = options;
-    this.#concurrency = new AdaptiveConcurrency({ max: maxInFlight, now });
+    this.#concurrency = new AdaptiveConcurrency({ max: maxInFlight, now, lateMs });
     this.#slots = new Slots(this.#concurrency.limit);
     this.#breaker = new CircuitBreaker({ now, random, changed });
   }

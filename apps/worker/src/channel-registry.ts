@@ -16,6 +16,8 @@ export interface ChannelRegistryOptions {
   concurrency: number;
   /** Milliseconds, of a clock that is never set. */
   steadyNow: () => number;
+  /** By how many milliseconds this process comes late to what it has to do. */
+  lateMs: () => number;
   senderDeps: SenderDeps;
   /** Opens the channel's rate, shared by all workers; called once a channel. */
   openRate: (
@@ -117,6 +119,7 @@ export class ChannelRegistry {
         rate,
         throttleDelayMs: () => channel.policy.throttleDelayMs,
         now: this.#options.steadyNow,
+        lateMs: this.#options.lateMs,
         random: Math.random,
         changed(circuit, openMs) {
           const fields = { channel: channel.row.name, vendor: vendor.name, circuit, openMs };

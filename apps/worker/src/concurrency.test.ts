@@ -8,8 +8,8 @@ const tooFast: Outcome = { kind: 'throttled', code: '429', scope: 'channel' };
 const overloaded: Outcome = { kind: 'unavailable', code: '503', mayHaveArrived: false };
 
 function start(max = 400) {
-  const clock = { ms: 1_000_000 };
-  const concurrency = new AdaptiveConcurrency({ max, now: () => clock.ms });
+  const clock = { ms: 1_000_000, late: 0 };
+  const concurrency = new AdaptiveConcurrency({ max, now: () => clock.ms, lateMs: () => clock.late });
   /** A round: as many answers as may be in flight, all of it used. */
   const round = (outcome: Outcome = accepted, durationMs = 20) => {
     for (let left = concurrency.limit; left > 0; left -= 1) {
@@ -65,6 +65,18 @@ describe('AdaptiveConcurrency', () => {
     slowed.round(accepted, 20);
     for (let count = 0; count < 5; count += 1) slowed.round(accepted, 500);
     assert.ok(slowed.concurrency.limit < 200, String(slowed.concurrency.limit));
+  });
+
+  it('gives way within a second when its own process is late, down to an eighth, and comes back', () => {
+    const { clock, concurrency, round } = start();
+    for (let count = 0; count < 10; count += 1) round();
+    assert.equal(concurrency.limit, 400);
+    clock.late = 30;
+    for (let count = 0; count < 50; count += 1) round();
+    assert.equal(concurrency.limit, 50);
+    clock.late = 2;
+    for (let count = 0; count < 50; count += 1) round();
+    assert.ok(concurrency.limit >= 90, String(concurrency.limit));
   });
 
   it('forgets how fast the vendor was a minute ago', () => {

@@ -7,6 +7,8 @@ export interface ConcurrencyOptions {
   min?: number;
   /** Milliseconds since the epoch. */
   now: () => number;
+  /** By how many milliseconds this process comes late to what it has to do. */
+  lateMs: () => number;
 }
 
 /** A vendor that says "too fast" is believed at once, … */
@@ -15,6 +17,12 @@ const CUT = 0.7;
 const EASE = 0.9;
 /** One burst of refusals is one piece of news. */
 const CUT_EVERY_MS = 1_000;
+/** Later than this, more in flight only means longer queues in this process, in which urgent pushes stand too. */
+const LATE_MS = 8;
+const YIELD = 0.8;
+const YIELD_EVERY_MS = 100;
+/** What other processes do to the machine is not cured by sending less than this part of the maximum. */
+const YIELD_TO = 1 / 8;
 /** Slower than this many times its own best, and by at least so much, a vendor is overloaded. */
 const SLOW_FACTOR = 3;
 const SLOW_AT_LEAST_MS = 100;
@@ -31,7 +39,8 @@ const MANY_FAIL = 0.1;
  * It begins at a quarter of the maximum and doubles with each round of answers until the vendor complains for the
  * first time; from then on it grows by one push a round. A throttling answer cuts it by a third, and so do calls that
  * fail when more than one in ten of the latest did; answers that take several times as long as the best of the last
- * minute cut it by a tenth. It is cut at most once a second. It grows only while it is used, so an idle channel does not earn a burst.
+ * minute cut it by a tenth. It is cut at most once a second. When this process has more to do than it gets through, it
+ * gives way sooner than that. It grows only while it is used, so an idle channel does not earn a burst.
  */
 export class AdaptiveConcurrency {
   readonly #options: ConcurrencyOptions;
@@ -39,6 +48,7 @@ export class AdaptiveConcurrency {
   #limit: number;
   #isStarting = true;
   #lastCut = Number.NEGATIVE_INFINITY;
+  #lastYield = Number.NEGATIVE_INFINITY;
   #meanMs: number | undefined;
   #bestMs = Number.POSITIVE_INFINITY;
   #bestUntil = 0;
@@ -65,6 +75,7 @@ export class AdaptiveConcurrency {
     this.#failing += ((failed ? 1 : 0) - this.#failing) * WEIGHT;
     if (isTooFast || (failed && this.#failing > MANY_FAIL)) this.#cut(CUT);
     else if (failed) return;
+    else if (this.#options.lateMs() > LATE_MS) this.#yield();
     else if (this.#isSlow(durationMs)) this.#cut(EASE);
     else if (inFlight >= this.#limit * 0.8) this.#grow(pushes);
   }
@@ -81,6 +92,14 @@ export class AdaptiveConcurrency {
     if (now - this.#lastCut < CUT_EVERY_MS) return;
     this.#lastCut = now;
     this.#limit = Math.max(this.#min, this.#limit * factor);
+  }
+
+  #yield(): void {
+    this.#isStarting = false;
+    const now = this.#options.now();
+    if (now - this.#lastYield < YIELD_EVERY_MS) return;
+    this.#lastYield = now;
+    this.#limit = Math.min(this.#limit, Math.max(this.#options.max * YIELD_TO, this.#limit * YIELD));
   }
 
   #isSlow(durationMs: number): boolean {

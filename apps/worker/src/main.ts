@@ -17,6 +17,7 @@ import { ChannelRegistry } from './channel-registry.ts';
 import { measureExpiries, watchCredentials } from './credential-watch.ts';
 import { startHealthServer } from './health-server.ts';
 import { LedgerTime } from './ledger-time.ts';
+import { LoopDelay } from './loop-delay.ts';
 import { maintain } from './maintenance.ts';
 import { MassDeathGuard } from './mass-death.ts';
 import { runOperations } from './operations.ts';
@@ -33,8 +34,11 @@ export interface WorkerOptions {
   vendorTable?: Readonly<Record<string, Vendor>> | undefined;
 }
 
-/** Batches of one channel in hand at once; what bounds the sending is the number of pushes in flight. */
-const BATCHES_AT_ONCE = 8;
+/**
+ * Batches of one channel in hand at once; what bounds the sending is the number of pushes in flight. Urgent ones are
+ * small, and none should wait for another's answer.
+ */
+const BATCHES_AT_ONCE = { urgent: 64, bulk: 8 };
 const DEFAULT_CONCURRENCY = 400;
 const REFRESH_MS = 1_000;
 const FEED_MS = 200;
@@ -147,6 +151,7 @@ export async function startWorker(
       durations.observe({ vendor: channel.vendor.name }, durationMs);
     },
   };
+  const loopDelay = new LoopDelay();
   const registry = new ChannelRegistry({
     store,
     isLedgerAway,
@@ -154,6 +159,7 @@ export async function startWorker(
     vendorNames: options.vendors ?? config.workerVendors,
     concurrency: options.concurrency ?? config.workerConcurrency ?? DEFAULT_CONCURRENCY,
     steadyNow,
+    lateMs: () => loopDelay.ms,
     senderDeps: { now: Date.now, shared: openSharedValues(redis), warn },
     log,
     openRate: (channelId) => openLimiter({ redis, channelId, ratePerSecond: undefined, warn }),
@@ -246,6 +252,7 @@ export async function startWorker(
       await registry.close();
       await watching.stop();
       clearTimeout(late);
+      loopDelay.stop();
       await feeder.close();
       redis.disconnect();
       await store.close();

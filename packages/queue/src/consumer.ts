@@ -8,8 +8,8 @@ export interface ConsumerOptions {
   redis: Redis;
   prefix?: string;
   channelId: string;
-  /** Batches of each lane at once. */
-  concurrency: number;
+  /** Batches at once. */
+  concurrency: Readonly<Record<Lane, number>>;
   /**
    * Works on one batch until nothing is left to do for this run. A throw means that our own ledger could not be
    * reached: the job is tried again a second later, and the ledger decides what is left of it.
@@ -40,7 +40,7 @@ function openWorker(lane: Lane, options: ConsumerOptions): Worker<BatchJob> {
   const worker = new Worker<BatchJob>(lane, (job) => options.process(job.data), {
     connection: options.redis,
     prefix: channelPrefix(options.prefix ?? 'pushmill', channelId),
-    concurrency: options.concurrency,
+    concurrency: options.concurrency[lane],
     lockDuration: lockMs,
     stalledInterval: lockMs / 2,
     // A worker that crashes must not bury a healthy batch: claims are counted in the ledger instead.

@@ -119,7 +119,7 @@ describe('pausing and resuming a message', () => {
     const batch = (await store.batches.claim(row?.id as string, row?.run as number, 60_000)) as ClaimedBatch;
     assert.ok(batch);
     assert.equal((await change(id, 'pause')).state, 'paused');
-    assert.deepEqual((await store.batches.standings([batch], 60_000))(batch).paused, [id]);
+    assert.deepEqual((await store.batches.standings([batch], 60_000))[0]?.paused, [id]);
     await store.batches.settle(batch, [{ dueAt: new Date(), pushes: batch.pushes, isHeld: true }]);
     assert.deepEqual(
       (await batchesOf(id)).map(({ state }) => state),

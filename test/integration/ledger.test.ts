@@ -396,8 +396,8 @@ describe('claim, record, settle', () => {
     const second = await claim(due);
     assert.equal(second.claims, 2);
     assert.ok(BigInt(second.fence) > BigInt(first.fence));
-    const standingOf = await batches.standings([first, second], leaseMs);
-    assert.deepEqual([standingOf(first).held, standingOf(second).held], [false, true]);
+    const standings = await batches.standings([first, second], leaseMs);
+    assert.deepEqual([standings[0]?.held, standings[1]?.held], [false, true]);
     const late = await batches.record(first, [outcome(message.id, 0, { vendorMessageId: 'v' })], leaseMs);
     assert.equal(late.held, false);
     assert.deepEqual(await statesOf(message.id), { 0: 'accepted', 1: 'queued', 2: 'queued' });
@@ -425,6 +425,57 @@ describe('claim, record, settle', () => {
     assert.deepEqual(next, { ...due, run: due.run + 1 });
     assert.equal((await claim(next as DueBatch)).claims, 1);
     assert.equal(await batches.claim(newId(), 0, leaseMs), undefined);
+  });
+
+  it('stores what several batches have to say at the same time in fewer statements, each for its own channel', async () => {
+    const held = await Promise.all(Array.from({ length: 20 }, () => inHand(3)));
+    const standings = await Promise.all(
+      held.map(({ batch, message: { id } }) =>
+        batches.record(
+          batch,
+          [
+            outcome(id, 0),
+            outcome(id, 1, { state: 'failed', code: 'Gone', deadSince: new Date() }),
+            outcome(id, 2, { state: 'failed', code: 'odd', deadLetter: true }),
+          ],
+          leaseMs,
+        ),
+      ),
+    );
+    // A row's xmin is the transaction that wrote it.
+    const [written] = await ledger.rows<{ statements: number }>(
+      'SELECT count(DISTINCT xmin::text)::int AS statements FROM attempts WHERE message_id = ANY ($1)',
+      [held.map(({ message }) => message.id)],
+    );
+    assert.ok(written && written.statements <= 2, `${written?.statements} statements`);
+    for (const [index, { channel, message }] of held.entries()) {
+      assert.deepEqual(standings[index], { held: true, cancelled: [], paused: [] });
+      assert.deepEqual(await statesOf(message.id), { 0: 'accepted', 1: 'failed', 2: 'failed' });
+      const suppressed = await ledger.rows('SELECT token FROM suppressions WHERE channel_id = $1', [
+        channel.id,
+      ]);
+      assert.deepEqual(suppressed, [{ token: message.recipients[1]?.token }]);
+      const letters = await ledger.rows('SELECT channel_id, n FROM dead_letters WHERE message_id = $1', [
+        message.id,
+      ]);
+      assert.deepEqual(letters, [{ channel_id: channel.id, n: 2 }]);
+    }
+  });
+
+  it('keeps what an outdated holder and its successor say of one push at the same time', async () => {
+    const { message, due, batch: first } = await inHand(1);
+    const second = await claim(due);
+    const told = await Promise.all([
+      batches.record(first, [outcome(message.id, 0, { vendorMessageId: 'v' })], leaseMs),
+      batches.record(second, [outcome(message.id, 0, { state: null, code: 'timeout' })], leaseMs),
+    ]);
+    assert.deepEqual(
+      told.map(({ held }) => held),
+      [false, true],
+    );
+    const got = await pushes.get(appId, { messageId: message.id, n: 0 });
+    assert.partialDeepStrictEqual(got?.push, { state: 'accepted', attempts: 2, vendorMessageId: 'v' });
+    assert.equal(got?.attempts.length, 2);
   });
 
   it('records states only from queued, and each attempt whatever the state', async () => {

@@ -55,6 +55,8 @@ export class BatchWatch {
       prolongs ? leaseMs : undefined,
     );
     if (prolongs) this.#prolongedAt = askedAt;
-    for (const run of runs) run.heed(standings(run.batch), askedAt);
+    runs.forEach((run, index) => {
+      run.heed(standings[index] as Standing, askedAt);
+    });
   }
 }

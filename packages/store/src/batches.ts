@@ -8,7 +8,7 @@ import {
 } from '@pushmill/core';
 import { collectValues, type Database, inTransaction, type Queryable } from './database.ts';
 import { arrayLiteral } from './messages.ts';
-import { createRecording, marksOf, type Standing } from './outcomes.ts';
+import { claimsOf, createRecording, marksOf, type Standing, standingsOf } from './outcomes.ts';
 import { partitionOf } from './partitions.ts';
 
 /** A batch whose time has come and that was marked for the queue. */
@@ -277,16 +277,15 @@ export function createBatchTable(db: Database) {
     record: createRecording(db),
 
     /**
-     * How batches stand, all in one statement.
+     * How batches stand, all in one statement; one answer a batch, in order.
      * @param prolongMs  prolongs their leases too; undefined leaves them
      */
-    async standings(
-      held: readonly HeldBatch[],
-      prolongMs: number | undefined,
-    ): Promise<(batch: HeldBatch) => Standing> {
+    async standings(held: readonly HeldBatch[], prolongMs: number | undefined): Promise<Standing[]> {
+      // In the order in which outcomes touch them too, or the two would wait for each other.
+      const sorted = [...held].sort((one, other) => (one.id < other.id ? -1 : 1));
       const { values, given } = collectValues();
-      const claims = `FROM unnest(${given(held.map(({ id }) => id))}::uuid[],
-        ${given(held.map(({ fence }) => fence))}::bigint[]) AS g (id, fence)`;
+      const claims = `FROM unnest(${given(sorted.map(({ id }) => id))}::uuid[],
+        ${given(sorted.map(({ fence }) => fence))}::bigint[]) AS g (id, fence)`;
       const same = 'b.id = g.id AND b.fence = g.fence';
       const messageIds = [...new Set(held.flatMap((batch) => [...batch.messages.keys()]))];
       const { rows } = await db.query<{ held: string[]; cancelled: string[]; paused: string[] }>({
@@ -297,17 +296,10 @@ export function createBatchTable(db: Database) {
             : `UPDATE batches b SET lease_until = now() + make_interval(secs => ${given(prolongMs)} / 1000.0) ${claims}
                WHERE ${same} RETURNING b.id, b.fence`
         })
-        SELECT ARRAY (SELECT id || ' ' || fence FROM held) AS held, ${marksOf(messageIds, given)}`,
+        SELECT ${claimsOf('held')} AS held, ${marksOf(messageIds, given)}`,
         values,
       });
-      // By claim and not by batch: a worker may hold a batch anew that it had lost.
-      const holding = new Set(rows[0]?.held);
-      const { cancelled = [], paused = [] } = rows[0] ?? {};
-      return (batch) => ({
-        held: holding.has(`${batch.id} ${batch.fence}`),
-        cancelled: cancelled.filter((id) => batch.messages.has(id)),
-        paused: paused.filter((id) => batch.messages.has(id)),
-      });
+      return standingsOf(held, rows[0]);
     },
 
     /**

@@ -1,7 +1,7 @@
-import type { PushRef, PushState } from '@pushmill/core';
+import { formatPushId, GroupCommit, type Lane, type PushRef, type PushState } from '@pushmill/core';
 import type { QueryConfig } from 'pg';
-import type { ClaimedBatch } from './batches.ts';
-import { byPush, collectValues, type Database, pastDeadlocks } from './database.ts';
+import type { ClaimedBatch, HeldBatch } from './batches.ts';
+import { byPush, collectValues, type Database, isLedgerAway, pastDeadlocks } from './database.ts';
 import { arrayLiteral, laneNumber } from './messages.ts';
 import { partitionOf } from './partitions.ts';
 import { toText } from './text.ts';
@@ -50,39 +50,134 @@ export function marksOf(messageIds: readonly string[], given: (value: unknown) =
           ARRAY (SELECT id ${among} AND paused_at IS NOT NULL) AS paused`;
 }
 
+/** What one batch's holder has to say. */
+interface Word {
+  batch: ClaimedBatch;
+  outcomes: readonly OutcomeRecord[];
+  leaseMs: number;
+  isRepeat: boolean;
+}
+
+/** An outcome among those of other batches. */
+interface PlacedOutcome extends OutcomeRecord {
+  channelId: string;
+  lane: Lane;
+}
+
+/** What comes while this many statements run goes together into the next. */
+const MAX_RUNNING = 2;
+const MAX_OUTCOMES = 500;
+
 export function createRecording(db: Database) {
+  const groups = new Map<string, GroupCommit<Word, Standing>>();
+
+  /** The outcomes of one day go together, whichever batch they are of. */
+  function groupOf(day: string): GroupCommit<Word, Standing> {
+    let group = groups.get(day);
+    if (!group) {
+      group = new GroupCommit({
+        async commit(words) {
+          const standings = new Map<Word, Standing>();
+          for (const round of apart(words)) {
+            const answers = await store(round, day);
+            round.forEach((word, index) => {
+              standings.set(word, answers[index] as Standing);
+            });
+          }
+          return words.map((word) => standings.get(word) as Standing);
+        },
+        weigh: ({ outcomes }) => outcomes.length,
+        maxItems: MAX_OUTCOMES,
+        maxWeight: MAX_OUTCOMES,
+        // Who holds a batch waits for its words to be stored before it has more.
+        maxWaitingItems: Number.POSITIVE_INFINITY,
+        maxWaitingWeight: Number.POSITIVE_INFINITY,
+        maxRunning: MAX_RUNNING,
+        isAway: isLedgerAway,
+      });
+      groups.set(day, group);
+    }
+    return group;
+  }
+
+  async function store(words: readonly Word[], day: string): Promise<Standing[]> {
+    const { rows } = await pastDeadlocks(() =>
+      db.query<{ held: string[]; cancelled: string[]; paused: string[] }>(recording(words, day)),
+    );
+    // Few have any, so the rest do not pay for a look at the devices.
+    for (const { batch, outcomes } of words) {
+      const faulty = outcomes.filter((outcome) => outcome.deadSince || outcome.misfiled);
+      if (faulty.length > 0) await markDevices(db, batch.channelId, faulty.sort(byPush));
+    }
+    return standingsOf(
+      words.map(({ batch }) => batch),
+      rows[0],
+    );
+  }
+
   /**
    * Records a group of outcomes and prolongs the lease. Outcomes are true whoever brings them, so they are
    * written even when the batch has passed to another holder; states only move forward, from `queued` or, where
-   * the vendor's own word comes late, from `unknown`.
+   * the vendor's own word comes late, from `unknown`. What several batches have to say at the same time is stored in
+   * one statement.
    * @param isRepeat  the group may be stored already: its answer was lost. What is counted is then counted once
    */
   return async function record(
     batch: ClaimedBatch,
-    given: readonly OutcomeRecord[],
+    outcomes: readonly OutcomeRecord[],
     leaseMs: number,
     isRepeat = false,
   ): Promise<Standing> {
-    const outcomes = given.map(toStorable).sort(byPush);
-    const statement = recording(batch, outcomes, leaseMs, isRepeat);
-    const { rows } = await pastDeadlocks(() => db.query<Standing>(statement));
-    // Few have any, so the rest do not pay for a look at the devices.
-    const faulty = outcomes.filter((outcome) => outcome.deadSince || outcome.misfiled);
-    if (faulty.length > 0) await markDevices(db, batch.channelId, faulty);
-    return rows[0] as Standing;
+    const day = partitionOf([...batch.messages.keys()]);
+    return groupOf(day).add({ batch, outcomes: outcomes.map(toStorable), leaseMs, isRepeat });
   };
 }
 
+/**
+ * A row is updated once in a statement, so what an outdated holder and its successor in the same worker have to say of
+ * one push goes into two.
+ */
+function apart(words: readonly Word[]): Word[][] {
+  const rounds: { words: Word[]; pushes: Set<string> }[] = [];
+  for (const word of words) {
+    const pushes = word.outcomes.map(formatPushId);
+    let round = rounds.find((one) => !pushes.some((push) => one.pushes.has(push)));
+    if (!round) {
+      round = { words: [], pushes: new Set() };
+      rounds.push(round);
+    }
+    round.words.push(word);
+    for (const push of pushes) round.pushes.add(push);
+  }
+  return rounds.map((round) => round.words);
+}
+
+/** What an answer about several claims says of each. */
+export function standingsOf(
+  held: readonly HeldBatch[],
+  answer: { held: string[]; cancelled: string[]; paused: string[] } | undefined,
+): Standing[] {
+  // By claim and not by batch: a worker may hold a batch anew that it had lost.
+  const claims = new Set(answer?.held);
+  const { cancelled = [], paused = [] } = answer ?? {};
+  return held.map(({ id, fence, messages }) => ({
+    held: claims.has(`${id} ${fence}`),
+    cancelled: cancelled.filter((message) => messages.has(message)),
+    paused: paused.filter((message) => messages.has(message)),
+  }));
+}
+
 /** The statement, with the parts that this group has need of: nearly all have need of none but the first. */
-function recording(
-  batch: ClaimedBatch,
-  outcomes: readonly OutcomeRecord[],
-  leaseMs: number,
-  isRepeat: boolean,
-): QueryConfig {
+function recording(words: readonly Word[], day: string): QueryConfig {
+  // One order for all who touch batches or pushes, or two of them would wait for each other.
+  const byBatch = [...words].sort((one, other) => (one.batch.id < other.batch.id ? -1 : 1));
+  const outcomes = words
+    .flatMap(({ batch: { channelId, lane }, outcomes }) =>
+      outcomes.map((outcome): PlacedOutcome => ({ ...outcome, channelId, lane })),
+    )
+    .sort(byPush);
+  const isRepeat = words.some((word) => word.isRepeat);
   const { values, given } = collectValues();
-  const messageIds = [...batch.messages.keys()];
-  const day = partitionOf(messageIds);
   const all = <T>(of: (outcome: OutcomeRecord) => T) => given(outcomes.map(of));
   const isStored = `EXISTS (SELECT 1 FROM attempts${day} a WHERE a.message_id = o.message_id AND a.n = o.n AND a.at = o.at)`;
   const isOpen = `(p.state = 'queued' OR (p.state = 'unknown' AND o.state = 'accepted'))`;
@@ -100,10 +195,15 @@ function recording(
        ) AS o (message_id, n, state, spent, code, detail, vendor_message_id, at, duration_ms, kind, action, delay_ms)
      )`,
     `held AS (
-       UPDATE batches SET lease_until = now() + make_interval(secs => ${given(leaseMs)} / 1000.0),
+       UPDATE batches b SET lease_until = now() + make_interval(secs => g.lease_ms / 1000.0),
          sending = CASE WHEN sending = '{}' THEN sending ELSE
-           ARRAY (SELECT s FROM unnest(sending) AS s WHERE s <> ALL (${all(({ place }) => place)}::int[])) END
-       WHERE id = ${given(batch.id)} AND fence = ${given(batch.fence)} RETURNING 1
+           ARRAY (SELECT s FROM unnest(sending) AS s WHERE s <> ALL (g.places::int[])) END
+       FROM unnest(${given(byBatch.map(({ batch }) => batch.id))}::uuid[],
+                   ${given(byBatch.map(({ batch }) => batch.fence))}::bigint[],
+                   ${given(byBatch.map(({ leaseMs }) => leaseMs))}::int[],
+                   ${given(byBatch.map((word) => arrayLiteral(word.outcomes.map(({ place }) => place))))}::text[])
+         AS g (id, fence, lease_ms, places)
+       WHERE b.id = g.id AND b.fence = g.fence RETURNING b.id, b.fence
      )`,
     `updated AS (
        UPDATE pushes${day} p SET
@@ -118,7 +218,8 @@ function recording(
        RETURNING p.message_id, p.n, p.state
      )`,
     `tried AS (
-       INSERT INTO attempts${day} (message_id, n, at, duration_ms, kind, code, detail, vendor_message_id, action, delay_ms)
+       INSERT INTO attempts${day}
+         (message_id, n, at, duration_ms, kind, code, detail, vendor_message_id, action, delay_ms)
        SELECT message_id, n, at, duration_ms, kind, code, detail, vendor_message_id, action, delay_ms
        FROM outcome o WHERE at IS NOT NULL ${isRepeat ? `AND NOT ${isStored}` : ''}
      )`,
@@ -128,17 +229,18 @@ function recording(
   const dead = outcomes.filter((outcome) => outcome.deadSince);
   if (dead.length > 0) {
     name += '-dead';
-    const channelId = given(batch.channelId);
     parts.push(`dead AS (
        INSERT INTO suppressions (channel_id, token, code, since)
-       SELECT ${channelId}::uuid, p.token, d.code, d.since
-       FROM unnest(${given(dead.map(({ messageId }) => messageId))}::uuid[], ${given(dead.map(({ n }) => n))}::int[],
+       SELECT d.channel_id, p.token, d.code, d.since
+       FROM unnest(${given(dead.map(({ channelId }) => channelId))}::uuid[],
+                   ${given(dead.map(({ messageId }) => messageId))}::uuid[], ${given(dead.map(({ n }) => n))}::int[],
                    ${given(dead.map(({ code }) => code))}::text[],
-                   ${given(dead.map(({ deadSince }) => deadSince))}::timestamptz[]) AS d (message_id, n, code, since)
+                   ${given(dead.map(({ deadSince }) => deadSince))}::timestamptz[])
+         AS d (channel_id, message_id, n, code, since)
        JOIN pushes${day} p ON p.message_id = d.message_id AND p.n = d.n
        -- Registered again after the vendor's timestamp: alive.
        WHERE NOT EXISTS (SELECT 1 FROM devices v
-         WHERE v.channel_id = ${channelId}::uuid AND v.token = p.token AND v.registered_at > d.since)
+         WHERE v.channel_id = d.channel_id AND v.token = p.token AND v.registered_at > d.since)
        ON CONFLICT DO NOTHING
      )`);
   }
@@ -148,11 +250,13 @@ function recording(
     name += '-tasks';
     parts.push(`tasked AS (
        INSERT INTO tasks (channel_id, id, message_ids, ns, due_at)
-       SELECT ${given(batch.channelId)}::uuid, t.id, t.message_ids::uuid[], t.ns::int[], t.due_at
-       FROM unnest(${given(tasks.map(({ id }) => id))}::text[],
+       SELECT t.channel_id, t.id, t.message_ids::uuid[], t.ns::int[], t.due_at
+       FROM unnest(${given(tasks.map(({ channelId }) => channelId))}::uuid[],
+                   ${given(tasks.map(({ id }) => id))}::text[],
                    ${given(tasks.map(({ pushes }) => arrayLiteral(pushes.map((push) => push.messageId))))}::text[],
                    ${given(tasks.map(({ pushes }) => arrayLiteral(pushes.map((push) => push.n))))}::text[],
-                   ${given(tasks.map(({ pollAt }) => pollAt))}::timestamptz[]) AS t (id, message_ids, ns, due_at)
+                   ${given(tasks.map(({ pollAt }) => pollAt))}::timestamptz[])
+         AS t (channel_id, id, message_ids, ns, due_at)
        -- One call's outcomes may come in two groups.
        ON CONFLICT (channel_id, id) DO UPDATE
          SET message_ids = tasks.message_ids || excluded.message_ids, ns = tasks.ns || excluded.ns
@@ -165,15 +269,16 @@ function recording(
     name += '-letters';
     parts.push(`buried AS (
        INSERT INTO dead_letters (message_id, n, channel_id, lane, state, kind, code, detail)
-       SELECT l.message_id, l.n, ${given(batch.channelId)}::uuid, ${given(laneNumber[batch.lane])}::smallint, l.state, l.kind, l.code,
-         l.detail
+       SELECT l.message_id, l.n, l.channel_id, l.lane, l.state, l.kind, l.code, l.detail
        FROM unnest(${given(letters.map(({ messageId }) => messageId))}::uuid[],
                    ${given(letters.map(({ n }) => n))}::int[],
+                   ${given(letters.map(({ channelId }) => channelId))}::uuid[],
+                   ${given(letters.map(({ lane }) => laneNumber[lane]))}::smallint[],
                    ${given(letters.map(({ state }) => state))}::push_state[],
                    ${given(letters.map(({ attempt }) => attempt?.kind ?? 'unavailable'))}::text[],
                    ${given(letters.map(({ code }) => code))}::text[],
                    ${given(letters.map(({ detail }) => detail))}::text[])
-         AS l (message_id, n, state, kind, code, detail)
+         AS l (message_id, n, channel_id, lane, state, kind, code, detail)
        -- Not where a receipt was there before: the push has arrived.
        JOIN updated u ON u.message_id = l.message_id AND u.n = l.n AND u.state = l.state
        ON CONFLICT (message_id, n) DO UPDATE
@@ -181,12 +286,18 @@ function recording(
      )`);
   }
 
-  const marks = marksOf(messageIds, given, day);
+  const messageIds = [...new Set(words.flatMap(({ batch }) => [...batch.messages.keys()]))];
   return {
     name,
-    text: `WITH ${parts.join(', ')} SELECT EXISTS (SELECT 1 FROM held) AS held, ${marks}`,
+    text: `WITH ${parts.join(', ')}
+      SELECT ${claimsOf('held')} AS held, ${marksOf(messageIds, given, day)}`,
     values,
   };
+}
+
+/** Claims as `standingsOf` reads them. */
+export function claimsOf(held: string): string {
+  return `ARRAY (SELECT id || ' ' || fence FROM ${held})`;
 }
 
 /**
@@ -223,14 +334,17 @@ async function markDevices(
 }
 
 /** The calls that can be asked about, each with its pushes. */
-function tasksOf(outcomes: readonly OutcomeRecord[]): { id: string; pollAt: Date; pushes: PushRef[] }[] {
-  const tasks = new Map<string, { id: string; pollAt: Date; pushes: PushRef[] }>();
+function tasksOf(
+  outcomes: readonly PlacedOutcome[],
+): { channelId: string; id: string; pollAt: Date; pushes: PushRef[] }[] {
+  const tasks = new Map<string, { channelId: string; id: string; pollAt: Date; pushes: PushRef[] }>();
   for (const outcome of outcomes) {
-    const { pollAt, vendorMessageId } = outcome;
+    const { channelId, pollAt, vendorMessageId } = outcome;
     if (!pollAt || vendorMessageId === null) continue;
-    const known = tasks.get(vendorMessageId);
+    const name = `${channelId} ${vendorMessageId}`;
+    const known = tasks.get(name);
     if (known) known.pushes.push(outcome);
-    else tasks.set(vendorMessageId, { id: vendorMessageId, pollAt, pushes: [outcome] });
+    else tasks.set(name, { channelId, id: vendorMessageId, pollAt, pushes: [outcome] });
   }
   return [...tasks.values()];
 }

@@ -30,6 +30,12 @@ export function openLedgerView(databaseUrl: string) {
       return rows[0]?.count ?? 0;
     },
 
+    /** Attempts of all pushes. */
+    async attempts(): Promise<number> {
+      const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int AS count FROM attempts');
+      return rows[0]?.count ?? 0;
+    },
+
     close: () => pool.end(),
   };
 }

@@ -13,16 +13,19 @@ export function createMessageTable(db: Database, keyed: Database) {
      * @returns one answer a message, in order
      */
     async accept(messages: readonly NewMessage[]): Promise<Accepted[]> {
-      if (!messages.some((message) => message.idempotency)) {
-        await insert(keyed, messages);
-        return messages.map(() => ({ kind: 'stored' }));
+      if (!hasRepeatedKey(messages)) {
+        try {
+          await insert(keyed, messages, withKey(messages));
+          return messages.map(() => ({ kind: 'stored' }));
+        } catch (error) {
+          // Nothing was stored.
+          if (!isTaken(error)) throw error;
+        }
       }
       return inTransaction(keyed, async (tx) => {
         const answers = await claimKeys(tx, messages);
-        await insert(
-          tx,
-          messages.filter((_, index) => answers[index]?.kind === 'stored'),
-        );
+        const fresh = messages.filter((_, index) => answers[index]?.kind === 'stored');
+        await insert(tx, fresh, []);
         return answers;
       });
     },
@@ -133,35 +136,60 @@ interface MessageRecord {
   paused_at: Date | null;
 }
 
+type Keyed = NewMessage & { idempotency: NonNullable<NewMessage['idempotency']> };
+
+/** In one order for all, or two groups with the same keys would wait for each other. */
+function withKey(messages: readonly NewMessage[]): Keyed[] {
+  return messages
+    .filter((message): message is Keyed => message.idempotency !== undefined)
+    .sort((one, other) => (nameOf(one) < nameOf(other) ? -1 : 1));
+}
+
+function nameOf({ appId, idempotency }: Keyed): string {
+  return `${appId} ${idempotency.key}`;
+}
+
+function hasRepeatedKey(messages: readonly NewMessage[]): boolean {
+  const names = withKey(messages).map(nameOf);
+  return new Set(names).size < names.length;
+}
+
+function keyColumns(claims: readonly Keyed[]): unknown[][] {
+  return [
+    claims.map(({ appId }) => appId),
+    claims.map(({ idempotency }) => idempotency.key),
+    claims.map(({ idempotency }) => idempotency.bodyHash),
+    claims.map(({ idempotency }) => JSON.stringify(idempotency.response)),
+  ];
+}
+
+const UNIQUE_VIOLATION = '23505';
+
+function isTaken(error: unknown): boolean {
+  const { code, constraint } = error as { code?: unknown; constraint?: unknown };
+  return code === UNIQUE_VIOLATION && constraint === 'idempotency_keys_pkey';
+}
+
 /**
  * Takes each message's idempotency key. Rows of another transaction that is still open are waited for; then they
  * are either ours or a replay. The first of two equal keys in one group is the one that is stored.
  */
 async function claimKeys(tx: Queryable, messages: readonly NewMessage[]): Promise<Accepted[]> {
-  const first = new Map<string, NewMessage>();
-  for (const message of messages) {
-    if (!message.idempotency) continue;
-    const name = `${message.appId} ${message.idempotency.key}`;
-    if (!first.has(name)) first.set(name, message);
-  }
-  // One order for all, or two groups with the same keys would wait for each other.
-  const claims = [...first.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, message]) => message);
+  const first = new Map<string, Keyed>();
+  for (const message of withKey(messages))
+    if (!first.has(nameOf(message))) first.set(nameOf(message), message);
+  const claims = [...first.values()];
   const taken = await tx.query<{ app_id: string; key: string }>(
     `INSERT INTO idempotency_keys (app_id, key, body_hash, response)
      SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::jsonb[])
      ON CONFLICT DO NOTHING RETURNING app_id, key`,
-    [
-      claims.map((message) => message.appId),
-      claims.map((message) => message.idempotency?.key),
-      claims.map((message) => message.idempotency?.bodyHash),
-      claims.map((message) => JSON.stringify(message.idempotency?.response)),
-    ],
+    keyColumns(claims),
   );
   const ours = new Set(taken.rows.map((row) => `${row.app_id} ${row.key}`));
   const known = await tx.query<{ app_id: string; key: string; body_hash: Buffer; response: unknown }>(
     `SELECT app_id, key, body_hash, response FROM idempotency_keys
      JOIN unnest($1::uuid[], $2::text[]) AS wanted (app_id, key) USING (app_id, key)`,
-    [claims.map((message) => message.appId), claims.map((message) => message.idempotency?.key)],
+    keyColumns(claims).slice(0, 2),
   );
   const rows = new Map(known.rows.map((row) => [`${row.app_id} ${row.key}`, row]));
   return messages.map((message): Accepted => {
@@ -174,8 +202,16 @@ async function claimKeys(tx: Queryable, messages: readonly NewMessage[]): Promis
   });
 }
 
-/** One statement for the whole group: its cost is shared by every message in it. */
-async function insert(db: Queryable, messages: readonly NewMessage[]): Promise<void> {
+/**
+ * One statement for the whole group: its cost is shared by every message in it.
+ * @param claims  whose idempotency keys are stored too
+ * @throws  where one of them is taken; then nothing is stored
+ */
+async function insert(
+  db: Queryable,
+  messages: readonly NewMessage[],
+  claims: readonly Keyed[],
+): Promise<void> {
   if (messages.length === 0) return;
   const pushes = {
     messageIds: [] as string[],
@@ -201,9 +237,16 @@ async function insert(db: Queryable, messages: readonly NewMessage[]): Promise<v
   }
   const batches = planBatches(messages);
   await db.query({
-    name: 'accept-messages',
+    name: claims.length > 0 ? 'accept-messages-with-keys' : 'accept-messages',
     text: `
-      WITH stored_messages AS (
+      WITH ${
+        claims.length > 0
+          ? `claimed AS (
+        INSERT INTO idempotency_keys (app_id, key, body_hash, response)
+        SELECT * FROM unnest($23::uuid[], $24::text[], $25::bytea[], $26::jsonb[])
+      ),`
+          : ''
+      } stored_messages AS (
         INSERT INTO messages (id, app_id, content, push_count, send_at, expires_at, local_time)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::int[], $5::timestamptz[], $6::timestamptz[],
                              $20::jsonb[])
@@ -247,6 +290,7 @@ async function insert(db: Queryable, messages: readonly NewMessage[]): Promise<v
       messages.map((message) => (message.localTime ? JSON.stringify(message.localTime) : null)),
       pushes.expiries,
       pushes.timeZones,
+      ...(claims.length > 0 ? keyColumns(claims) : []),
     ],
   });
 }

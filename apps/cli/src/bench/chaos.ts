@@ -20,6 +20,7 @@ import { addCallsOfTheFrozen, patiently } from './in-hand.ts';
 import { type Installation, startInstallation } from './installation.ts';
 import { type LedgerAudit, openLedgerAudit } from './ledger-audit.ts';
 import { createProducer } from './producer.ts';
+import { redisBoundBytes } from './redis-bound.ts';
 import { startWatch } from './watch.ts';
 
 export interface ChaosOptions {
@@ -36,15 +37,6 @@ export interface ChaosOptions {
 /** Nothing settled and no receipt came for this long: what is missing will not come. */
 const STALLED_AFTER_MS = 90_000;
 const LOOK_EVERY_MS = 500;
-
-/**
- * The stated bound of Redis's memory: what an empty one with its connections takes, and a full window of jobs of every
- * channel and lane, filled by every process that feeds.
- */
-const REDIS_EMPTY_BYTES = 16 * 1024 ** 2;
-const JOB_BYTES = 2 * 1024;
-const WINDOW = 200;
-const LANES = 2;
 
 /** One run: breaks whatever can break while pushes go through, waits until all is settled, and collects what came of it. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosFindings> {
@@ -128,9 +120,10 @@ async function run(installation: Installation, options: ChaosOptions): Promise<C
       expired: states.expired ?? 0,
       cancelled: states.cancelled ?? 0,
       redisPeakBytes: await peak.bytes(),
-      redisBoundBytes:
-        REDIS_EMPTY_BYTES +
-        cluster.channels.length * LANES * WINDOW * (names('worker').length + names('api').length) * JOB_BYTES,
+      redisBoundBytes: redisBoundBytes({
+        channels: cluster.channels.length,
+        feeders: names('worker').length + names('api').length,
+      }),
       urgentMs: urgentLatency(load),
     };
     return { ...findings, stories: await tellStories(audit, findings) };

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Emulator } from '@pushmill/vendors';
 import type { Producer } from './producer.ts';
-import { quantile, startWatch, type WatchedPush } from './watch.ts';
+import { quantile, startWatch, steadyMs, type Taker, type WatchedPush } from './watch.ts';
 
 export interface MeasuredChannel {
   name: string;
-  emulator: Emulator;
+  emulator: Pick<Emulator, 'newToken'> & Taker;
 }
 
 export interface Latency {
@@ -18,10 +18,27 @@ export interface Latency {
   answeredP99Ms: number | null;
 }
 
-interface Sent {
+/** An urgent push, and its times by the steady clock. */
+export interface Sent {
+  /** Of the push. */
+  id: string;
+  /** Of the request, by the clock on the wall, which the ledger's times are of. */
+  askedOn: number;
   askedAt: number;
   answeredAt: number;
   push: WatchedPush;
+}
+
+export interface LatencyOptions {
+  channels: readonly MeasuredChannel[];
+  /** A channel that gets the same load, and whose pushes nobody waits for. */
+  ignored?: string | undefined;
+  perSecond: number;
+  seconds: number;
+  producer: Producer;
+  /** Part of the idempotency keys. */
+  name: string;
+  signal: AbortSignal;
 }
 
 /** How long what is under way at the end is waited for. */
@@ -29,26 +46,22 @@ const PATIENCE_MS = 10_000;
 
 /**
  * Sends urgent pushes evenly, each alone, to each of the channels, and measures from the request to the api until the
- * emulator has the push, to about two milliseconds.
- * @param ignored  channels that get the same load, and whose pushes nobody waits for
+ * vendor has the push: as exactly as it tells, and to about two milliseconds where it must be asked.
  */
-export async function measureLatency(options: {
-  channels: readonly MeasuredChannel[];
-  ignored?: string | undefined;
-  perSecond: number;
-  seconds: number;
-  producer: Producer;
-  name: string;
-  signal: AbortSignal;
-}): Promise<Map<string, Latency>> {
+export async function measureLatency(options: LatencyOptions): Promise<Map<string, Latency>> {
+  return new Map([...(await sendUrgently(options))].map(([name, sent]) => [name, latencyOf(sent)]));
+}
+
+/** The same, push by push. */
+export async function sendUrgently(options: LatencyOptions): Promise<Map<string, Sent[]>> {
   const { channels, ignored, perSecond, producer, signal } = options;
-  const watch = startWatch();
+  const watch = startWatch(steadyMs);
   const seen = new Map(channels.map(({ name }) => [name, [] as Sent[]]));
   const sending: Promise<void>[] = [];
   const startedAt = Date.now();
   const send = async ({ name, emulator }: MeasuredChannel, number: number) => {
-    const askedAt = Date.now();
-    const { id } = await producer.send(
+    const [askedOn, askedAt] = [Date.now(), steadyMs()];
+    const accepted = await producer.send(
       {
         class: 'transactional',
         notification: { title: 'Code', body: '471 102' },
@@ -57,7 +70,9 @@ export async function measureLatency(options: {
       `${options.name}-${name}-${number}`,
     );
     if (name === ignored) return;
-    seen.get(name)?.push({ askedAt, answeredAt: Date.now(), push: watch.add(`${id}.0`, emulator) });
+    const answeredAt = steadyMs();
+    const id = `${accepted.id}.0`;
+    seen.get(name)?.push({ id, askedOn, askedAt, answeredAt, push: watch.add(id, emulator) });
   };
   try {
     for (let number = 0; number < perSecond * options.seconds; number++) {
@@ -71,20 +86,29 @@ export async function measureLatency(options: {
   } finally {
     watch.stop();
   }
-  return new Map([...seen].map(([name, pushes]) => [name, latencyOf(pushes)]));
+  return seen;
 }
 
-function latencyOf(pushes: readonly Sent[]): Latency {
-  const taken = pushes.flatMap(({ askedAt, push }) =>
+export function latencyOf(sent: readonly Sent[]): Latency {
+  const taken = sent.flatMap(({ askedAt, push }) =>
     push.takenAt === undefined ? [] : [push.takenAt - askedAt],
   );
-  const sorted = taken.sort((a, b) => a - b);
-  const answered = pushes.map(({ askedAt, answeredAt }) => answeredAt - askedAt).sort((a, b) => a - b);
+  const [p50Ms, p99Ms] = quantilesOf(taken);
   return {
-    sent: pushes.length,
-    missing: pushes.length - sorted.length,
-    p50Ms: quantile(sorted, 0.5),
-    p99Ms: quantile(sorted, 0.99),
-    answeredP99Ms: quantile(answered, 0.99),
+    sent: sent.length,
+    missing: sent.length - taken.length,
+    p50Ms,
+    p99Ms,
+    answeredP99Ms: quantilesOf(sent.map(({ askedAt, answeredAt }) => answeredAt - askedAt))[1],
   };
+}
+
+/** The median and the 99th percentile, to a tenth. */
+export function quantilesOf(values: readonly number[]): [p50: number | null, p99: number | null] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number) => {
+    const found = quantile(sorted, share);
+    return found === null ? null : Math.round(found * 10) / 10;
+  };
+  return [at(0.5), at(0.99)];
 }

@@ -2,6 +2,13 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { onOwnCluster, onOwnFolder } from '../bench/own-cluster.ts';
 import { wholeNumber } from '../option-values.ts';
 import type { Context } from '../program.ts';
+import { addBacklogBench } from './bench-backlog.ts';
+import { addLatencyBench } from './bench-latency.ts';
+import { addPipelineBench } from './bench-pipeline.ts';
+import { addReceiptsBench } from './bench-receipts.ts';
+import { addScaleBench } from './bench-scale.ts';
+import { addSendBench } from './bench-send.ts';
+import { addSoakBench } from './bench-soak.ts';
 
 interface ChaosCommandOptions {
   pushes: number;
@@ -69,6 +76,13 @@ export function addBenchCommand(program: Command, context: Context): void {
     .option('--json', 'print the figures as JSON')
     .addHelpText('after', '\nExits with 0 only if p99 is under 250 ms and bulk still waited at the end.')
     .action((options: LanesCommandOptions) => lanes(context, options));
+  addSendBench(bench, context);
+  addPipelineBench(bench, context);
+  addReceiptsBench(bench, context);
+  addLatencyBench(bench, context);
+  addBacklogBench(bench, context);
+  addScaleBench(bench, context);
+  addSoakBench(bench, context);
 }
 
 async function chaos({ env, terminal }: Context, options: ChaosCommandOptions): Promise<void> {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import {
   canAdvance,
   formatPushId,
@@ -181,7 +181,7 @@ export function createReceiptTable(db: Database, keyed: Database) {
           SELECT * FROM unnest(
               ${given(refs.map((ref) => ref.messageId))}::uuid[], ${given(refs.map((ref) => ref.n))}::int[],
               ${all((receipt) => receipt.channelId)}::uuid[], ${all(({ token }) => toText(token ?? null))}::text[],
-              ${all(({ dedupKey }) => createHash('sha256').update(dedupKey).digest())}::bytea[],
+              ${all(({ dedupKey }) => hash('sha256', dedupKey, 'buffer'))}::bytea[],
               ${all((receipt) => receipt.proof)}::text[], ${all((receipt) => receipt.state ?? null)}::push_state[],
               ${all((receipt) => toText(receipt.code))}::text[], ${all((receipt) => toText(receipt.detail))}::text[],
               ${all((receipt) => receipt.rawBody)}::bytea[], ${all((receipt) => receipt.tokenDead)}::boolean[])

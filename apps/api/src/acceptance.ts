@@ -34,7 +34,8 @@ export class Acceptance {
       weigh: (message: NewMessage) => message.recipients.length,
       isAway: isLedgerAway,
     };
-    // One at a time: what arrives meanwhile becomes one larger group, and so fewer and fuller batches.
+    // One at a time: what arrives meanwhile becomes one larger group, and so fewer and fuller batches. A push of a group
+    // of 60 costs a quarter less than one of 30, and the wait is small beside what a full machine makes of it.
     this.#small = new GroupCommit({
       ...shared,
       maxItems: 1_000,
@@ -42,6 +43,7 @@ export class Acceptance {
       maxWaitingItems: 10_000,
       maxWaitingWeight: 100_000,
       maxRunning: 1,
+      lingerMs: 4,
     });
     this.#large = new GroupCommit({
       ...shared,

@@ -51,6 +51,28 @@ describe('GroupCommit', () => {
     await group.drained();
   });
 
+  it('lets the next group wait for more under load, and never the first after a quiet moment', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { group, groups, nthCommit } = harness({ lingerMs: 10_000 });
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    const alone = group.add(1);
+    (await nthCommit(1)).open();
+    await alone;
+    const together = [group.add(2), group.add(3)];
+    (await nthCommit(2)).open();
+    await Promise.all(together);
+    const next = [group.add(4)];
+    await turn();
+    next.push(group.add(5));
+    await turn();
+    assert.equal(groups.length, 2);
+    t.mock.timers.tick(10_000);
+    (await nthCommit(3)).open();
+    await Promise.all(next);
+    assert.deepEqual(groups, [[1], [2, 3], [4, 5]]);
+    await group.drained();
+  });
+
   it('cuts groups by count and by weight; a heavy item goes alone', async () => {
     const { group, groups, nthCommit } = harness({ maxItems: 3, weigh: (item) => item, maxWeight: 10 });
     const all = [4, 4, 4, 50, 1, 1, 1, 1].map((item) => group.add(item));

@@ -22,6 +22,11 @@ export interface GroupCommitOptions<Item, Result> {
   maxWaitingWeight: number;
   /** Groups that may be stored at the same time. */
   maxRunning: number;
+  /**
+   * Under load, how long the next group waits for more: after a group of several items, those who were answered are about
+   * to come again. An item that comes after a quiet moment never waits. Default 0.
+   */
+  lingerMs?: number;
   /** Whether an error says that the store is away: then nothing is gained by trying the items one by one. */
   isAway: (error: unknown) => boolean;
 }
@@ -46,6 +51,7 @@ export class GroupCommit<Item, Result> {
   #waitingWeight = 0;
   #running = 0;
   #scheduled = false;
+  #lastEndedAt = Number.NEGATIVE_INFINITY;
   #idle: (() => void)[] = [];
 
   constructor(options: GroupCommitOptions<Item, Result>) {
@@ -83,10 +89,14 @@ export class GroupCommit<Item, Result> {
   #schedule(): void {
     if (this.#scheduled || this.#running >= this.#options.maxRunning) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    const begin = () => {
       this.#scheduled = false;
       while (this.#waiting.length > 0 && this.#running < this.#options.maxRunning) this.#start();
-    });
+    };
+    const { lingerMs = 0 } = this.#options;
+    const lingers = lingerMs > 0 && performance.now() - this.#lastEndedAt < 2 * lingerMs;
+    if (lingers) setTimeout(begin, lingerMs);
+    else setImmediate(begin);
   }
 
   #start(): void {
@@ -94,6 +104,7 @@ export class GroupCommit<Item, Result> {
     this.#running += 1;
     this.#store(group).finally(() => {
       this.#running -= 1;
+      if (group.length > 1) this.#lastEndedAt = performance.now();
       if (this.#waiting.length > 0) this.#schedule();
       if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
     });

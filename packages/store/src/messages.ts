@@ -274,9 +274,9 @@ async function insert(
       messages.map((message) => message.recipients.length),
       messages.map((message) => message.sendAt),
       messages.map((message) => message.expiresAt),
-      pushes.messageIds,
-      pushes.ns,
-      pushes.channelIds,
+      arrayLiteral(pushes.messageIds),
+      arrayLiteral(pushes.ns),
+      arrayLiteral(pushes.channelIds),
       pushes.tokens,
       batches.map(() => newId()),
       batches.map((batch) => batch.channelId),
@@ -345,7 +345,13 @@ function ownEnd({ expiresAt }: Recipient, message: NewMessage): Date | null {
   return expiresAt && expiresAt.getTime() !== message.expiresAt.getTime() ? expiresAt : null;
 }
 
-/** Arrays of arrays must be rectangular in Postgres, so the inner ones travel as text; ids and numbers only. */
-export function arrayLiteral(values: readonly (string | number)[]): string {
-  return `{${values.join(',')}}`;
+/** What an array literal can hold as it is: an id, a number, a time, or a word of ours. */
+export type Plain = string | number | null | undefined;
+
+/**
+ * An array as Postgres reads it. Arrays of arrays must be rectangular there, so the inner ones travel as text; and it is
+ * made in a fraction of the time that the client takes, which looks at each element for what must be escaped.
+ */
+export function arrayLiteral(values: readonly Plain[]): string {
+  return `{${values.map((value) => value ?? 'NULL').join(',')}}`;
 }

@@ -2,7 +2,7 @@ import { formatPushId, GroupCommit, type Lane, type PushRef, type PushState } fr
 import type { QueryConfig } from 'pg';
 import type { ClaimedBatch, HeldBatch } from './batches.ts';
 import { byPush, collectValues, type Database, isLedgerAway, pastDeadlocks } from './database.ts';
-import { arrayLiteral, laneNumber } from './messages.ts';
+import { arrayLiteral, laneNumber, type Plain } from './messages.ts';
 import { partitionOf } from './partitions.ts';
 import { toText } from './text.ts';
 
@@ -178,20 +178,21 @@ function recording(words: readonly Word[], day: string): QueryConfig {
     .sort(byPush);
   const isRepeat = words.some((word) => word.isRepeat);
   const { values, given } = collectValues();
-  const all = <T>(of: (outcome: OutcomeRecord) => T) => given(outcomes.map(of));
+  const all = (of: (outcome: OutcomeRecord) => string | null) => given(outcomes.map(of));
+  const plain = (of: (outcome: OutcomeRecord) => Plain) => given(arrayLiteral(outcomes.map(of)));
   const isStored = `EXISTS (SELECT 1 FROM attempts${day} a WHERE a.message_id = o.message_id AND a.n = o.n AND a.at = o.at)`;
   const isOpen = `(p.state = 'queued' OR (p.state = 'unknown' AND o.state = 'accepted'))`;
   const parts = [
     `outcome AS (
        SELECT * FROM unnest(
-         ${all(({ messageId }) => messageId)}::uuid[], ${all(({ n }) => n)}::int[],
-         ${all(({ state }) => state)}::push_state[], ${all(({ attempt }) => (attempt?.spent ? 1 : 0))}::smallint[],
+         ${plain(({ messageId }) => messageId)}::uuid[], ${plain(({ n }) => n)}::int[],
+         ${plain(({ state }) => state)}::push_state[], ${plain(({ attempt }) => (attempt?.spent ? 1 : 0))}::smallint[],
          ${all(({ code }) => code)}::text[], ${all(({ detail }) => detail)}::text[],
          ${all(({ vendorMessageId }) => vendorMessageId)}::text[],
-         ${all(({ attempt }) => attempt?.at ?? null)}::timestamptz[],
-         ${all(({ attempt }) => toInteger(attempt?.durationMs))}::int[],
-         ${all(({ attempt }) => attempt?.kind)}::text[], ${all(({ attempt }) => attempt?.action)}::text[],
-         ${all(({ attempt }) => toInteger(attempt?.delayMs))}::int[]
+         ${plain(({ attempt }) => attempt?.at.toISOString())}::timestamptz[],
+         ${plain(({ attempt }) => toInteger(attempt?.durationMs))}::int[],
+         ${plain(({ attempt }) => attempt?.kind)}::text[], ${plain(({ attempt }) => attempt?.action)}::text[],
+         ${plain(({ attempt }) => toInteger(attempt?.delayMs))}::int[]
        ) AS o (message_id, n, state, spent, code, detail, vendor_message_id, at, duration_ms, kind, action, delay_ms)
      )`,
     `held AS (

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { Queue } from 'bullmq';
 import pg from 'pg';
-import { answerQuestions } from '../send/script-process.ts';
+import { answerQuestions } from '../script-process.ts';
 import { jobOptions, type PlainJob, plainQueue, redisOptions } from './plain-queue.ts';
 
 export interface PlainApiQuestion {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { Worker } from 'bullmq';
 import pg from 'pg';
-import { answerQuestions } from '../send/script-process.ts';
+import { answerQuestions } from '../script-process.ts';
 import { type PlainJob, plainQueue, redisOptions } from './plain-queue.ts';
 
 export type PlainWorkerQuestion =

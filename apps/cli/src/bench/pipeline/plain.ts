@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Cluster } from '../../cluster.ts';
-import { ScriptProcess } from '../send/script-process.ts';
+import { ScriptProcess } from '../script-process.ts';
 import { type Destination, sample } from './destination.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { PlainApiAnswer, PlainApiQuestion } from './plain-api.ts';

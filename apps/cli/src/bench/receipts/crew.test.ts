@@ -8,10 +8,8 @@ import type { Callback } from './callback.ts';
 import { hire } from './crew.ts';
 
 const { signal } = new AbortController();
-const undo: (() => void)[] = [];
-after(() => {
-  for (const one of undo) one();
-});
+const undo: (() => unknown)[] = [];
+after(() => Promise.all(undo.map((one) => one())));
 
 const numbered = (count: number): Callback[] =>
   Array.from({ length: count }, (_, n) => ({ query: `sign=${n}`, body: Buffer.from(`{"n":${n}}`) }));

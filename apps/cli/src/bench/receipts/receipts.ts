@@ -1,12 +1,12 @@
 import type { Cluster } from '../../cluster.ts';
 import { CommandError } from '../../failure.ts';
 import { describeMachine, type Machine } from '../machine.ts';
+import { familyCpuMicros, processCpuMicros } from '../process-cpu.ts';
 import { createProducer } from '../producer.ts';
 import { alternate, type Rounds, type Spread, spreadOf } from '../rounds.ts';
 import type { Callback } from './callback.ts';
 import { type Hand, hire } from './crew.ts';
 import { type LedgerWork, openLedgerWork } from './ledger-work.ts';
-import { cpuMsOf, familyCpuMsOf } from './process-cpu.ts';
 import { makeSignedCallbacks } from './signed-callbacks.ts';
 
 export interface ReceiptsOptions {
@@ -121,7 +121,7 @@ export async function runReceipts(cluster: Cluster, options: ReceiptsOptions): P
       deliveredOnce,
     };
   } finally {
-    for (const hand of hands) hand.dismiss();
+    await Promise.all(hands.map((hand) => hand.dismiss()));
     await ledger.close();
   }
 }
@@ -133,8 +133,8 @@ async function handIn(cluster: Cluster, load: Hand, callbacks: readonly Callback
     throw new CommandError('The receipts service or Postgres is down.');
   }
   const cpu = async () => ({
-    receipts: await cpuMsOf(receiptsPid),
-    postgres: await familyCpuMsOf(postgresPid),
+    receipts: inMs(await processCpuMicros(receiptsPid)),
+    postgres: inMs(await familyCpuMicros(postgresPid)),
   });
   await load.prepare(callbacks);
   const before = await cpu();
@@ -147,6 +147,11 @@ async function handIn(cluster: Cluster, load: Hand, callbacks: readonly Callback
     cores: { receipts: receiptsMs / durationMs, postgres: postgresMs / durationMs, load: cpuMs / durationMs },
   };
   return { figures: figuresFor(callbacks.length, durationMs, receiptsMs), side, results };
+}
+
+function inMs(micros: number | undefined): number {
+  if (micros !== undefined) return micros / 1_000;
+  throw new CommandError('The CPU of another process can be read only on Linux, from /proc.');
 }
 
 async function verifyBare(verifier: Hand, callbacks: readonly Callback[]): Promise<Record<Figure, number>> {

@@ -1,7 +1,8 @@
 /* One contender: warms up, then measures itself. */
+
+import { answerQuestions } from '../script-process.ts';
 import { type Client, type ContenderName, contenders } from './contenders.ts';
 import { type PlannedPush, planPushes, type Target } from './load.ts';
-import { answerQuestions } from './script-process.ts';
 
 export type ContenderQuestion =
   | { kind: 'warm-up'; name: ContenderName; target: Target; pushes: number; inFlight: number }

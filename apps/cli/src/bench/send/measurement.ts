@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { CommandError } from '../../failure.ts';
 import { describeMachine, type Machine } from '../machine.ts';
 import { alternate, type Figures, type Rounds } from '../rounds.ts';
+import { ScriptProcess } from '../script-process.ts';
 import type { ContenderQuestion, OwnFigures } from './contender-process.ts';
 import { type ContenderName, contenders, packageFile } from './contenders.ts';
 import { newTarget, type Target } from './load.ts';
-import { ScriptProcess } from './script-process.ts';
 import { type Sink, startSink } from './sink.ts';
 import type { SinkKind } from './sink-process.ts';
 

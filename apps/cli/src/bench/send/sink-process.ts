@@ -6,8 +6,8 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { answerQuestions } from '../script-process.ts';
 import { nginxConfig } from './nginx.ts';
-import { answerQuestions } from './script-process.ts';
 
 export type SinkKind = 'nginx' | 'node';
 

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { CommandError } from '../../failure.ts';
-import { ScriptProcess } from './script-process.ts';
+import { ScriptProcess } from '../script-process.ts';
 import type { SinkKind, SinkQuestion, StartedSink } from './sink-process.ts';
 
 export interface Sink extends StartedSink {

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { CommandError } from '../../failure.ts';
+import { CommandError } from '../failure.ts';
 
 type Reply = { answer: unknown } | { failure: string };
 
@@ -8,8 +8,9 @@ export class ScriptProcess {
   readonly #child: ChildProcess;
   readonly #exited: Promise<never>;
 
-  constructor(script: URL) {
-    this.#child = fork(script, { execArgv: [] });
+  constructor(script: URL, args: readonly string[] = []) {
+    // Questions may hold bytes.
+    this.#child = fork(script, args, { execArgv: [], serialization: 'advanced' });
     this.#exited = new Promise((_, reject) => {
       const died = (how: unknown) => reject(new CommandError(`A process of the bench ended (${how}).`));
       this.#child.once('exit', (code, by) => died(by ?? code));

@@ -36,9 +36,9 @@ export interface WorkerOptions {
 
 /**
  * Batches of one channel in hand at once; what bounds the sending is the number of pushes in flight. Urgent ones are
- * small, and none should wait for another's answer.
+ * small and should not wait for each other's answers; but all that are in hand come back at once when a vendor hangs.
  */
-const BATCHES_AT_ONCE = { urgent: 64, bulk: 8 };
+const BATCHES_AT_ONCE = { urgent: 16, bulk: 8 };
 const DEFAULT_CONCURRENCY = 400;
 const REFRESH_MS = 1_000;
 const FEED_MS = 200;

@@ -183,8 +183,6 @@ export function createBatchTable(db: Database) {
       const [pushes, messages] = await Promise.all([
         db.query<{
           place: string;
-          message_id: string;
-          n: number;
           expires_at: Date | null;
           token: string;
           attempts: number;
@@ -193,8 +191,7 @@ export function createBatchTable(db: Database) {
           time_zone: string | null;
         }>({
           name: `load-pushes${day}`,
-          text: `SELECT r.place, p.message_id, p.n, p.token, p.attempts, p.environment, p.audience, p.expires_at,
-                   p.time_zone
+          text: `SELECT r.place, p.token, p.attempts, p.environment, p.audience, p.expires_at, p.time_zone
                  FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS r (message_id, n, place)
                  JOIN pushes${day} p ON p.message_id = r.message_id AND p.n = r.n
                  WHERE p.state = 'queued' ORDER BY r.place`,
@@ -223,18 +220,21 @@ export function createBatchTable(db: Database) {
         lane: laneOf(batch.lane),
         fence: batch.fence,
         claims: batch.claims,
-        pushes: pushes.rows.map((row) => ({
-          place: Number(row.place),
-          messageId: row.message_id,
-          n: row.n,
-          token: row.token,
-          attempts: row.attempts,
-          expiresAt: row.expires_at ?? undefined,
-          wasSending: batch.sending.includes(Number(row.place)),
-          environment: row.environment ?? undefined,
-          audience: row.audience ?? undefined,
-          timeZone: row.time_zone ?? undefined,
-        })),
+        pushes: pushes.rows.map((row) => {
+          const place = Number(row.place);
+          return {
+            place,
+            messageId: batch.message_ids[place - 1] as string,
+            n: batch.ns[place - 1] as number,
+            token: row.token,
+            attempts: row.attempts,
+            expiresAt: row.expires_at ?? undefined,
+            wasSending: batch.sending.includes(place),
+            environment: row.environment ?? undefined,
+            audience: row.audience ?? undefined,
+            timeZone: row.time_zone ?? undefined,
+          };
+        }),
         messages: new Map(
           messages.rows.map((row) => [
             row.id,

@@ -478,6 +478,24 @@ describe('claim, record, settle', () => {
     assert.equal(got?.attempts.length, 2);
   });
 
+  it('counts what was stored once, also when a neighbour in the group cannot be stored', async () => {
+    const { message, due, batch: first } = await inHand(1);
+    const [second, third] = [await claim(due), await claim(due)];
+    const unanswered = { state: null, code: 'timeout' };
+    const told = await Promise.allSettled([
+      batches.record(first, [outcome(message.id, 0, unanswered)], leaseMs),
+      batches.record(second, [outcome(message.id, 0, unanswered)], leaseMs),
+      batches.record(third, [outcome(message.id, 0, unanswered), outcome('no id', 0)], leaseMs),
+    ]);
+    assert.deepEqual(
+      told.map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'rejected'],
+    );
+    const got = await pushes.get(appId, { messageId: message.id, n: 0 });
+    assert.equal(got?.push.attempts, 2);
+    assert.equal(got?.attempts.length, 2);
+  });
+
   it('records states only from queued, and each attempt whatever the state', async () => {
     const { message, batch } = await inHand(2);
     const retry = {

@@ -55,6 +55,7 @@ interface Word {
   batch: ClaimedBatch;
   outcomes: readonly OutcomeRecord[];
   leaseMs: number;
+  /** It may be stored already. */
   isRepeat: boolean;
 }
 
@@ -104,6 +105,8 @@ export function createRecording(db: Database) {
     const { rows } = await pastDeadlocks(() =>
       db.query<{ held: string[]; cancelled: string[]; paused: string[] }>(recording(words, day)),
     );
+    // If something else of the group fails, each is tried by itself once more.
+    for (const word of words) word.isRepeat = true;
     // Few have any, so the rest do not pay for a look at the devices.
     for (const { batch, outcomes } of words) {
       const faulty = outcomes.filter((outcome) => outcome.deadSince || outcome.misfiled);

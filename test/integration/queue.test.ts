@@ -158,6 +158,20 @@ describe('the queue', () => {
     assert.equal(new Set(done.map(({ batchId }) => batchId)).size, 12);
   });
 
+  it('keeps few of the events that BullMQ writes and nobody reads', async () => {
+    const channel = await ledger.channel();
+    await acceptBatches(channel.id, 200);
+    const done = consume(channel.id);
+    await until('all are done', () => {
+      feeder.feed();
+      return done.length === 200;
+    });
+    const [key] = await direct.keys('*bulk:events');
+    assert.ok(key);
+    const events = await direct.xlen(key);
+    assert.ok(events >= 100 && events < 400, `${events} of more than 600`);
+  });
+
   it('brings urgent batches while bulk ones fill the window and every taker', async () => {
     const channel = await ledger.channel();
     await acceptBatches(channel.id, 8, 'bulk');

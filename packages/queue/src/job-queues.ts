@@ -17,6 +17,9 @@ export interface QueuedBatch {
   lane: Lane;
 }
 
+/** Of BullMQ's stream of what happened in a queue. */
+const MAX_EVENTS = 100;
+
 export interface JobQueues {
   /** Adds jobs, one round trip a channel and lane. A job that is there already stays as it is. */
   add(batches: readonly QueuedBatch[]): Promise<void>;
@@ -37,6 +40,8 @@ export function openJobQueues(redis: Redis, root: string): JobQueues {
         connection: redis,
         prefix: channelPrefix(root, channelId),
         skipWaitingForReady: true,
+        // Nobody listens. Of its usual 10,000 a queue, thirty channels would fill more than their jobs may take.
+        streams: { events: { maxLen: MAX_EVENTS } },
       });
       queue.on('error', () => undefined);
       queues.set(name, queue);

@@ -9,7 +9,7 @@ import { until } from './until.ts';
 
 /*
  * What a push costs, by counting: whoever brings back a job or a statement a push is told so here, and not by a clock.
- * The bounds are about twice what a busy machine was seen to need; docs/performance.md has the figures.
+ * The bounds are two to four times what a busy machine was seen to need, and close for rows; docs/performance.md has the figures.
  */
 
 let folder: Awaited<ReturnType<typeof makeTemporaryDataDir>>;

@@ -35,7 +35,7 @@ export class Acceptance {
       isAway: isLedgerAway,
     };
     // One at a time: what arrives meanwhile becomes one larger group, and so fewer and fuller batches. A push of a group
-    // of 60 costs a quarter less than one of 30, and the wait is small beside what a full machine makes of it.
+    // of 50 costs a sixth less than one of 30, and the wait is small beside what a full machine makes of it.
     this.#small = new GroupCommit({
       ...shared,
       maxItems: 1_000,

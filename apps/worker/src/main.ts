@@ -53,7 +53,7 @@ const CUT_OFF_MS = 15_000;
 /** … and the process this long to end. */
 const GRACE_MS = 25_000;
 
-/** Set clocks must not make a batch's calls look long, early or late; the ledger's clock is added to it at each claim. */
+/** Set clocks must not make a batch's calls look long, early or late; `LedgerTime` makes the ledger's of it. */
 const steadyNow = () => Math.round(performance.timeOrigin + performance.now());
 
 /** The worker as a process: runs until SIGTERM, SIGINT or the death of its parent. */

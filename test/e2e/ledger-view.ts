@@ -32,7 +32,7 @@ export function openLedgerView(databaseUrl: string) {
 
     /** Attempts of all pushes. */
     async attempts(): Promise<number> {
-      const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int AS count FROM attempts');
+      const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int AS count FROM all_attempts');
       return rows[0]?.count ?? 0;
     },
 

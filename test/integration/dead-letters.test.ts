@@ -372,7 +372,9 @@ describe('a replay, with a worker', () => {
       );
       const found = await store.pushes.get(appId, { messageId: message.id, n });
       const [replayedAt] = found?.push.replayedAt ?? [];
-      assert.ok(replayedAt && (attempts[0]?.at as Date) <= replayedAt, 'in its place in the history');
+      // The worker knows the ledger's clock to within the time that an answer of it takes.
+      const begunAt = (attempts[0]?.at as Date).getTime() - 50;
+      assert.ok(replayedAt && begunAt <= replayedAt.getTime(), 'in its place in the history');
     }
     assert.equal((await bench.pushesOf(message))[2]?.replayedAt, null);
   });

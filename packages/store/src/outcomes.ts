@@ -183,7 +183,13 @@ function recording(words: readonly Word[], day: string): QueryConfig {
   const { values, given } = collectValues();
   const all = (of: (outcome: OutcomeRecord) => string | null) => given(outcomes.map(of));
   const plain = (of: (outcome: OutcomeRecord) => Plain) => given(arrayLiteral(outcomes.map(of)));
-  const isStored = `EXISTS (SELECT 1 FROM attempts${day} a WHERE a.message_id = o.message_id AND a.n = o.n AND a.at = o.at)`;
+  const isApart = (of: string) =>
+    `EXISTS (SELECT 1 FROM attempts${day} a WHERE a.message_id = ${of}.message_id AND a.n = ${of}.n AND a.at = ${of}.at)`;
+  // Of the first such call the push's row says all that there is to say.
+  const isPlain = (of: string) =>
+    `(${of}.kind = 'accepted' AND ${of}.action = 'finish' AND ${of}.code IS NULL AND ${of}.detail IS NULL)`;
+  const takes = `(p.taken_at IS NULL AND ${isPlain('o')})`;
+  const isStored = `((p.taken_at = o.at AND ${isPlain('o')}) OR ${isApart('o')})`;
   const isOpen = `(p.state = 'queued' OR (p.state = 'unknown' AND o.state = 'accepted'))`;
   const parts = [
     `outcome AS (
@@ -215,17 +221,22 @@ function recording(words: readonly Word[], day: string): QueryConfig {
          attempts = p.attempts + ${isRepeat ? `CASE WHEN ${isStored} THEN 0 ELSE o.spent END` : 'o.spent'},
          code = CASE WHEN ${isOpen} THEN o.code ELSE p.code END,
          detail = CASE WHEN ${isOpen} THEN o.detail ELSE p.detail END,
-         vendor_message_id = coalesce(o.vendor_message_id, p.vendor_message_id),
+         vendor_message_id = CASE WHEN p.taken_at IS NULL THEN coalesce(o.vendor_message_id, p.vendor_message_id)
+           ELSE p.vendor_message_id END,
+         taken_at = CASE WHEN ${takes} THEN o.at ELSE p.taken_at END,
+         taken_ms = CASE WHEN ${takes} THEN o.duration_ms ELSE p.taken_ms END,
          updated_at = now()
        FROM outcome o
        WHERE p.message_id = o.message_id AND p.n = o.n
-       RETURNING p.message_id, p.n, p.state
+       RETURNING p.message_id, p.n, p.state, p.taken_at, o.at, o.duration_ms, o.kind, o.code, o.detail,
+         o.vendor_message_id, o.action, o.delay_ms
      )`,
     `tried AS (
        INSERT INTO attempts${day}
          (message_id, n, at, duration_ms, kind, code, detail, vendor_message_id, action, delay_ms)
        SELECT message_id, n, at, duration_ms, kind, code, detail, vendor_message_id, action, delay_ms
-       FROM outcome o WHERE at IS NOT NULL ${isRepeat ? `AND NOT ${isStored}` : ''}
+       FROM updated u WHERE at IS NOT NULL AND (taken_at = at AND ${isPlain('u')}) IS NOT TRUE
+         ${isRepeat ? `AND NOT ${isApart('u')}` : ''}
      )`,
   ];
   let name = `${isRepeat ? 'repeat' : 'record'}-outcomes${day}`;

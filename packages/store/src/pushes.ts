@@ -87,7 +87,7 @@ export function createPushTable(db: Database) {
         const attempts = await reader.query<AttemptRow>(
           `SELECT at, duration_ms AS "durationMs", kind, code, detail, vendor_message_id AS "vendorMessageId",
                   action, delay_ms AS "delayMs"
-           FROM attempts WHERE message_id = $1 AND n = $2 ORDER BY at`,
+           FROM all_attempts WHERE message_id = $1 AND n = $2 ORDER BY at`,
           [ref.messageId, ref.n],
         );
         const receipts = await reader.query<ReceiptRow>(

@@ -178,7 +178,7 @@ async function untilRecorded(sql: pg.Client, wanted: number, signal: AbortSignal
   let changedAt = performance.now();
   for (;;) {
     const { rows } = await sql.query<{ count: number }>(
-      `SELECT count(*)::int AS count FROM attempts WHERE kind = 'accepted'`,
+      `SELECT count(*)::int AS count FROM all_attempts WHERE kind = 'accepted'`,
     );
     const count = rows[0]?.count ?? 0;
     if (count >= wanted) return count;
@@ -194,7 +194,7 @@ async function untilRecorded(sql: pg.Client, wanted: number, signal: AbortSignal
 /** When the vendor had accepted so many, in seconds, by the ledger. */
 async function acceptedAt(sql: pg.Client, count: number): Promise<number> {
   const { rows } = await sql.query<{ seconds: number }>(
-    `SELECT extract(epoch FROM at)::float8 + duration_ms / 1000.0 AS seconds FROM attempts
+    `SELECT extract(epoch FROM at)::float8 + duration_ms / 1000.0 AS seconds FROM all_attempts
      WHERE kind = 'accepted' ORDER BY 1 OFFSET $1 LIMIT 1`,
     [count - 1],
   );

@@ -182,7 +182,7 @@ async function figuresOf(
   sent: readonly Sent[],
 ): Promise<Omit<Record<LatencyFigure, number>, 'bulkPerSecond' | 'workerDelayP99'>> {
   const { rows } = await sql.query<{ id: string; at: Date; durationMs: number }>(
-    `SELECT message_id || '.' || n AS id, at, duration_ms AS "durationMs" FROM attempts
+    `SELECT message_id || '.' || n AS id, at, duration_ms AS "durationMs" FROM all_attempts
      WHERE message_id = ANY ($1::uuid[])`,
     [sent.map(({ id }) => id.split('.')[0])],
   );

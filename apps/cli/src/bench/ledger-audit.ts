@@ -115,7 +115,7 @@ export function openLedgerAudit(databaseUrl: string): LedgerAudit {
       const found = await rows<{ id: string }>(
         `SELECT w.id FROM unnest($1::text[]) AS w (id)
          JOIN pushes p ON p.message_id = ${idOf('w.id')} AND p.n = ${nOf('w.id')}
-         WHERE p.state = 'queued' AND NOT EXISTS (SELECT 1 FROM attempts a
+         WHERE p.state = 'queued' AND NOT EXISTS (SELECT 1 FROM all_attempts a
            WHERE a.message_id = p.message_id AND a.n = p.n AND a.kind = 'unavailable')`,
         [ids],
       );
@@ -126,32 +126,32 @@ export function openLedgerAudit(databaseUrl: string): LedgerAudit {
       const broken = await offence(
         `SELECT p.message_id || '.' || p.n AS id FROM pushes p
          JOIN (SELECT message_id, n, count(*) FILTER (WHERE action IN ('finish', 'retry', 'bury')) AS costly
-               FROM attempts GROUP BY message_id, n HAVING bool_or(kind = 'misconfigured')) AS a USING (message_id, n)
+               FROM all_attempts GROUP BY message_id, n HAVING bool_or(kind = 'misconfigured')) AS a USING (message_id, n)
          WHERE p.attempts > a.costly`,
       );
       const [row] = await rows<{ refusals: number }>(
-        `SELECT count(*)::int AS refusals FROM attempts WHERE kind = 'misconfigured'`,
+        `SELECT count(*)::int AS refusals FROM all_attempts WHERE kind = 'misconfigured'`,
       );
       return { ...broken, refusals: row?.refusals ?? 0 };
     },
 
     callsAfterExpiry: () =>
       offence(
-        `SELECT a.message_id || '.' || a.n AS id FROM attempts a
+        `SELECT a.message_id || '.' || a.n AS id FROM all_attempts a
          JOIN messages m ON m.id = a.message_id JOIN pushes p ON p.message_id = a.message_id AND p.n = a.n
          WHERE a.code IS DISTINCT FROM 'worker-lost' AND a.at > coalesce(p.expires_at, m.expires_at)`,
       ),
 
     callsAfterCancel: (graceMs) =>
       offence(
-        `SELECT a.message_id || '.' || a.n AS id FROM attempts a JOIN messages m ON m.id = a.message_id
+        `SELECT a.message_id || '.' || a.n AS id FROM all_attempts a JOIN messages m ON m.id = a.message_id
          WHERE a.code IS DISTINCT FROM 'worker-lost' AND a.at > m.cancelled_at + make_interval(secs => $1 / 1000.0)`,
         [graceMs],
       ),
 
     async unanswered() {
       const found = await rows<{ channelId: string; count: number }>(
-        `SELECT p.channel_id AS "channelId", count(*)::int AS count FROM attempts a
+        `SELECT p.channel_id AS "channelId", count(*)::int AS count FROM all_attempts a
          JOIN pushes p ON p.message_id = a.message_id AND p.n = a.n
          WHERE a.kind = 'unavailable' GROUP BY p.channel_id`,
       );
@@ -160,7 +160,7 @@ export function openLedgerAudit(databaseUrl: string): LedgerAudit {
 
     async acceptedTwice() {
       const found = await rows<{ id: string }>(
-        `SELECT ${id} AS id FROM attempts GROUP BY message_id, n
+        `SELECT ${id} AS id FROM all_attempts GROUP BY message_id, n
          HAVING count(DISTINCT at) FILTER (WHERE kind = 'accepted') > 1
            AND count(*) FILTER (WHERE kind = 'unavailable') = 0`,
       );
@@ -169,12 +169,12 @@ export function openLedgerAudit(databaseUrl: string): LedgerAudit {
 
     recordedTwice: () =>
       offence(
-        `SELECT ${id} AS id FROM attempts GROUP BY message_id, n, at, kind, vendor_message_id HAVING count(*) > 1`,
+        `SELECT ${id} AS id FROM all_attempts GROUP BY message_id, n, at, kind, vendor_message_id HAVING count(*) > 1`,
       ),
 
     calledInTheFuture: (toleranceMs) =>
       offence(
-        `SELECT a.message_id || '.' || a.n AS id FROM attempts a
+        `SELECT a.message_id || '.' || a.n AS id FROM all_attempts a
          JOIN pushes p ON p.message_id = a.message_id AND p.n = a.n
          WHERE a.at > p.updated_at + make_interval(secs => $1 / 1000.0)`,
         [toleranceMs],
@@ -182,7 +182,7 @@ export function openLedgerAudit(databaseUrl: string): LedgerAudit {
 
     calledAcross: (from, to) =>
       rows<{ id: string; channelId: string }>(
-        `SELECT DISTINCT a.message_id || '.' || a.n AS id, p.channel_id AS "channelId" FROM attempts a
+        `SELECT DISTINCT a.message_id || '.' || a.n AS id, p.channel_id AS "channelId" FROM all_attempts a
          JOIN pushes p ON p.message_id = a.message_id AND p.n = a.n
          WHERE a.at <= $1 AND a.at + make_interval(secs => a.duration_ms / 1000.0) >= $2`,
         [from, to],
@@ -197,7 +197,7 @@ export function openLedgerAudit(databaseUrl: string): LedgerAudit {
          SELECT concat_ws(' ', to_char(at AT TIME ZONE 'UTC', 'MM-DD HH24:MI:SS.MS'), line) AS line FROM (
            SELECT NULL::timestamptz AS at, concat_ws(' ', name, state, code, attempts || ' attempts') AS line FROM one
            UNION ALL SELECT a.at, concat_ws(' ', a.kind, a.code, a.duration_ms || ' ms', a.action)
-             FROM attempts a JOIN one USING (message_id, n)
+             FROM all_attempts a JOIN one USING (message_id, n)
            UNION ALL SELECT cancelled_at, 'cancelled' FROM one WHERE cancelled_at IS NOT NULL
            UNION ALL SELECT ends_at, 'expires' FROM one
            UNION ALL SELECT updated_at, 'last changed' FROM one) AS lines
@@ -210,7 +210,7 @@ export function openLedgerAudit(databaseUrl: string): LedgerAudit {
     async hasUnanswered(ids) {
       const found = await rows<{ id: string }>(
         `SELECT DISTINCT w.id FROM unnest($1::text[]) AS w (id)
-         JOIN attempts a ON a.message_id = ${idOf('w.id')} AND a.n = ${nOf('w.id')} AND a.kind = 'unavailable'`,
+         JOIN all_attempts a ON a.message_id = ${idOf('w.id')} AND a.n = ${nOf('w.id')} AND a.kind = 'unavailable'`,
         [ids],
       );
       return new Set(found.map((row) => row.id));
@@ -223,7 +223,7 @@ export function openLedgerAudit(databaseUrl: string): LedgerAudit {
          FROM unnest($1::text[]) AS w (id)
          JOIN pushes p ON p.message_id = ${idOf('w.id')} AND p.n = ${nOf('w.id')}
          JOIN messages m ON m.id = p.message_id
-         LEFT JOIN attempts a ON a.message_id = p.message_id AND a.n = p.n AND a.code IS DISTINCT FROM 'worker-lost'`,
+         LEFT JOIN all_attempts a ON a.message_id = p.message_id AND a.n = p.n AND a.code IS DISTINCT FROM 'worker-lost'`,
         [ids],
       );
       const calls = new Map<string, RecordedCalls>();
@@ -241,7 +241,7 @@ export function openLedgerAudit(databaseUrl: string): LedgerAudit {
     async urgentCalls() {
       const found = await rows<{ at: Date; durationMs: number; messageId: string }>(
         `SELECT a.at, a.duration_ms AS "durationMs", a.message_id AS "messageId"
-         FROM attempts a JOIN messages m ON m.id = a.message_id WHERE m.content->>'class' = 'transactional'`,
+         FROM all_attempts a JOIN messages m ON m.id = a.message_id WHERE m.content->>'class' = 'transactional'`,
       );
       const begin = found.map(({ at, messageId }) => at.getTime() - timeOfId(messageId).getTime());
       const call = found.map(({ durationMs }) => durationMs);

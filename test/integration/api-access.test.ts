@@ -233,7 +233,7 @@ describe('the log', () => {
 function depsOf() {
   return {
     store: world.store,
-    feeder: { feed: () => undefined, ready: () => true },
+    feeder: { feed: () => undefined, add: () => undefined, room: () => 0, ready: () => true },
     vendors,
     log: createLogger({ role: 'test', level: 'silent' }),
     metrics: createMetrics('api'),

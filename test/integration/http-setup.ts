@@ -4,7 +4,7 @@ import { after } from 'node:test';
 import { type ApiDeps, buildApi } from '@pushmill/api';
 import { Secret } from '@pushmill/core';
 import { createLogger, createMetrics } from '@pushmill/log';
-import { createFeeder } from '@pushmill/queue';
+import { createFeeder, type QueuedBatch } from '@pushmill/queue';
 import { buildReceipts } from '@pushmill/receipts';
 import { openStore, type Store } from '@pushmill/store';
 import { testServers, uniquePrefix } from '@pushmill/testkit';
@@ -63,6 +63,10 @@ async function openHttpWorld({ bounds = {}, ...overrides }: Overrides): Promise<
     feed(channelIds: readonly string[]) {
       fed.push(...channelIds);
       realFeeder.feed(channelIds);
+    },
+    add(batches: readonly QueuedBatch[]) {
+      fed.push(...batches.map(({ channelId }) => channelId));
+      realFeeder.add(batches);
     },
   };
   const password = randomBytes(12).toString('base64url');

@@ -37,7 +37,7 @@ async function statesOf(messageId: string): Promise<Record<string, PushState>> {
 }
 
 async function accept(message: NewMessage): Promise<NewMessage> {
-  assert.deepEqual(await messages.accept([message]), [{ kind: 'stored' }]);
+  assert.deepEqual((await messages.accept([message])).answers, [{ kind: 'stored' }]);
   return message;
 }
 
@@ -122,6 +122,48 @@ describe('accept', () => {
     );
   });
 
+  it('marks for the queue what is due at once, as far as there is room', async () => {
+    const channel = await ledger.channel();
+    const group = [
+      ledger.message(channel.id, 3 * maxBatchSize, { lane: 'bulk' }),
+      ledger.message(channel.id, 1),
+      ledger.message(channel.id, 1, { sendAt: inAnHour() }),
+    ];
+    const { enqueued, crowded } = await messages.accept(group, 2);
+    assert.deepEqual(enqueued.map(({ run, channelId, lane }) => [run, channelId, lane]).sort(), [
+      [0, channel.id, 'bulk'],
+      [0, channel.id, 'bulk'],
+      [0, channel.id, 'urgent'],
+    ]);
+    assert.deepEqual(crowded, [channel.id]);
+    const [urgent] = enqueued.filter(({ lane }) => lane === 'urgent');
+    assert.equal((await claim(urgent as DueBatch)).pushes.length, 1);
+    // One place is left to urgent batches; bulk has no room, and would not be let past what waits if it had.
+    const next = await messages.accept(
+      [ledger.message(channel.id, 1), ledger.message(channel.id, 1, { lane: 'bulk' })],
+      2,
+    );
+    assert.deepEqual(
+      next.enqueued.map(({ lane }) => lane),
+      ['urgent'],
+    );
+    assert.deepEqual(next.crowded, [channel.id]);
+    const wide = await messages.accept([ledger.message(channel.id, 1, { lane: 'bulk' })], 100);
+    assert.deepEqual(wide, { answers: [{ kind: 'stored' }], enqueued: [], crowded: [channel.id] });
+    assert.equal((await take(channel.id, 100)).length, 3, 'the third, and the two that came behind it');
+  });
+
+  it('marks nothing for a paused channel, and nothing without a window', async () => {
+    const [paused, on] = [await ledger.channel(), await ledger.channel()];
+    await channels.pause(appId, paused.name, { code: 'x', detail: 'x', by: 'operator' });
+    const none = { answers: [{ kind: 'stored' }], enqueued: [] };
+    assert.deepEqual(await messages.accept([ledger.message(paused.id, 1)], 10), {
+      ...none,
+      crowded: [paused.id],
+    });
+    assert.deepEqual(await messages.accept([ledger.message(on.id, 1)]), { ...none, crowded: [on.id] });
+  });
+
   it('stores a group of 200 messages with everything that was in them', async () => {
     const channel = await ledger.channel();
     const content = {
@@ -141,7 +183,7 @@ describe('accept', () => {
         })),
       }),
     );
-    const answers = await messages.accept(group);
+    const { answers } = await messages.accept(group);
     assert.ok(answers.length === 200 && answers.every(({ kind }) => kind === 'stored'));
     for (const message of [group[0], group[199]] as NewMessage[]) {
       const stored = await messages.get(appId, message.id);
@@ -217,11 +259,11 @@ describe('idempotency keys', () => {
   it('give the first answer again, refuse another body, and store once', async () => {
     const channel = await ledger.channel();
     const first = keyed(channel.id, 'k1', 'body');
-    assert.deepEqual(await messages.accept([first]), [{ kind: 'stored' }]);
-    assert.deepEqual(await messages.accept([keyed(channel.id, 'k1', 'body')]), [
+    assert.deepEqual((await messages.accept([first])).answers, [{ kind: 'stored' }]);
+    assert.deepEqual((await messages.accept([keyed(channel.id, 'k1', 'body')])).answers, [
       { kind: 'replayed', response: { id: first.id } },
     ]);
-    assert.deepEqual(await messages.accept([keyed(channel.id, 'k1', 'another body')]), [
+    assert.deepEqual((await messages.accept([keyed(channel.id, 'k1', 'another body')])).answers, [
       { kind: 'conflict' },
     ]);
     assert.equal((await batchesOf(channel.id)).length, 1);
@@ -236,7 +278,7 @@ describe('idempotency keys', () => {
       ledger.message(channel.id, 1),
       keyed(channel.id, 'k3', 'a'),
     ];
-    assert.deepEqual(await messages.accept(group), [
+    assert.deepEqual((await messages.accept(group)).answers, [
       { kind: 'stored' },
       { kind: 'replayed', response: { id: group[0]?.id } },
       { kind: 'conflict' },
@@ -253,7 +295,7 @@ describe('idempotency keys', () => {
     const channel = await ledger.channel();
     const other = await store.apps.ensure('another');
     await messages.accept([keyed(channel.id, 'k4', 'a')]);
-    assert.deepEqual(await messages.accept([keyed(channel.id, 'k4', 'b', { appId: other.id })]), [
+    assert.deepEqual((await messages.accept([keyed(channel.id, 'k4', 'b', { appId: other.id })])).answers, [
       { kind: 'stored' },
     ]);
   });
@@ -265,7 +307,9 @@ describe('idempotency keys', () => {
       const group = names.map((name) => keyed(channel.id, name, 'same'));
       return index % 2 === 0 ? group : group.reverse();
     });
-    const answers = (await Promise.all(groups.map((group) => messages.accept(group)))).flat();
+    const answers = (await Promise.all(groups.map((group) => messages.accept(group)))).flatMap(
+      ({ answers }) => answers,
+    );
     assert.equal(answers.filter(({ kind }) => kind === 'stored').length, names.length);
     assert.equal(answers.filter(({ kind }) => kind === 'replayed').length, 19 * names.length);
     const total = (await batchesOf(channel.id)).reduce((sum, { count }) => sum + count, 0);
@@ -280,7 +324,7 @@ describe('idempotency keys', () => {
       messages.accept([keyed(channel.id, 'k5', 'a')]),
     ]);
     assert.equal(failed?.status, 'rejected');
-    assert.deepEqual(stored?.status === 'fulfilled' && stored.value, [{ kind: 'stored' }]);
+    assert.deepEqual(stored?.status === 'fulfilled' && stored.value.answers, [{ kind: 'stored' }]);
   });
 });
 
@@ -444,7 +488,7 @@ describe('claim, record, settle', () => {
     );
     // A row's xmin is the transaction that wrote it.
     const [written] = await ledger.rows<{ statements: number }>(
-      'SELECT count(DISTINCT xmin::text)::int AS statements FROM attempts WHERE message_id = ANY ($1)',
+      'SELECT count(DISTINCT xmin::text)::int AS statements FROM pushes WHERE message_id = ANY ($1)',
       [held.map(({ message }) => message.id)],
     );
     assert.ok(written && written.statements <= 2, `${written?.statements} statements`);
@@ -460,6 +504,37 @@ describe('claim, record, settle', () => {
       ]);
       assert.deepEqual(letters, [{ channel_id: channel.id, n: 2 }]);
     }
+  });
+
+  it('keeps the call that was taken in the row of its push, once, and every other beside it', async () => {
+    const { message, batch } = await inHand(2);
+    const taken = outcome(message.id, 0, { vendorMessageId: 'first' });
+    const failed = outcome(message.id, 1, { state: 'failed', code: 'Gone' });
+    await batches.record(batch, [taken, failed], leaseMs);
+    await batches.record(batch, [taken, failed], leaseMs, true);
+    const apart = () =>
+      ledger.rows('SELECT n, kind, vendor_message_id FROM attempts WHERE message_id = $1 ORDER BY n', [
+        message.id,
+      ]);
+    assert.deepEqual(await apart(), [{ n: 1, kind: 'accepted', vendor_message_id: null }]);
+    const get = (n: number) => ledger.store.pushes.get(appId, { messageId: message.id, n });
+    const first = { ...taken.attempt, code: null, detail: null, vendorMessageId: 'first' };
+    const { spent: _, ...seen } = first;
+    assert.deepEqual((await get(0))?.attempts, [seen]);
+    assert.equal((await get(0))?.push.attempts, 1);
+    assert.equal((await get(1))?.attempts.length, 1);
+    // An outdated holder's call, that the vendor took too.
+    const attempt = taken.attempt as NonNullable<OutcomeRecord['attempt']>;
+    const second = outcome(message.id, 0, {
+      vendorMessageId: 'second',
+      attempt: { ...attempt, at: new Date(attempt.at.getTime() + 1) },
+    });
+    await batches.record(batch, [second], leaseMs);
+    assert.deepEqual(
+      (await get(0))?.attempts.map(({ vendorMessageId }) => vendorMessageId),
+      ['first', 'second'],
+    );
+    assert.equal((await apart()).length, 2);
   });
 
   it('keeps what an outdated holder and its successor say of one push at the same time', async () => {

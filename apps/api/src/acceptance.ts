@@ -1,10 +1,6 @@
 import { GroupCommit } from '@pushmill/core';
+import type { Feeder } from '@pushmill/queue';
 import { type Accepted, isLedgerAway, type NewMessage, type Store } from '@pushmill/store';
-
-export interface Feeder {
-  /** Tells that batches of these channels wait. Fire and forget: the sweeper finds what is missed. */
-  feed(channelIds: readonly string[]): void;
-}
 
 /** Messages of more pushes than this are stored beside the others, which would wait for them for a second. */
 const largeFrom = 1_000;
@@ -16,18 +12,17 @@ export class Acceptance {
 
   constructor(deps: {
     store: { messages: Pick<Store['messages'], 'accept'> };
-    feeder: Feeder;
+    feeder: Pick<Feeder, 'feed' | 'add' | 'room'>;
     /** Told the size of each group. */
     observe?: (group: { messages: number; pushes: number }) => void;
   }) {
     const commit = async (messages: readonly NewMessage[]) => {
-      const accepted = await deps.store.messages.accept(messages);
-      const stored = messages.filter((_, index) => accepted[index]?.kind === 'stored');
-      const due = stored.filter((message) => message.sendAt === null);
-      const channelIds = new Set(due.flatMap(({ recipients }) => recipients.map((one) => one.channelId)));
-      if (channelIds.size > 0) deps.feeder.feed([...channelIds]);
+      const { answers, enqueued, crowded } = await deps.store.messages.accept(messages, deps.feeder.room());
+      if (enqueued.length > 0) deps.feeder.add(enqueued);
+      if (crowded.length > 0) deps.feeder.feed(crowded);
+      const stored = messages.filter((_, index) => answers[index]?.kind === 'stored');
       deps.observe?.({ messages: messages.length, pushes: pushesOf(stored) });
-      return accepted;
+      return answers;
     };
     const shared = {
       commit,

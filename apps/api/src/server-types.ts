@@ -2,10 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Secret } from '@pushmill/core';
 import type { Logger, Metrics } from '@pushmill/log';
+import type { Feeder } from '@pushmill/queue';
 import type { Store } from '@pushmill/store';
 import type { Vendor } from '@pushmill/vendors';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
-import type { Acceptance, Feeder } from './acceptance.ts';
+import type { Acceptance } from './acceptance.ts';
 import type { Authenticator } from './authentication.ts';
 import type { Backlog } from './backlog.ts';
 import type { BacklogBounds } from './backlog-bounds.ts';
@@ -23,7 +24,7 @@ export type Api = FastifyInstance<
 /** What the api is given; `main.ts` opens it, tests bring their own. */
 export interface ApiDeps {
   store: Store;
-  feeder: Feeder & { ready(): boolean };
+  feeder: Pick<Feeder, 'feed' | 'add' | 'room' | 'ready'>;
   vendors: Readonly<Record<string, Vendor>>;
   log: Logger;
   metrics: Metrics;

@@ -54,15 +54,16 @@ const OLD_NEWS_MS = 2 * newsMs;
  * Works on one batch: loads what still needs work, calls the vendor, records outcomes in groups while it goes,
  * and at the end either finishes the batch or puts what remains back into the ledger with its due times. The
  * job in Redis always just ends; the feeder brings the next run.
+ * @returns how many pushes wait for that
  */
 export async function runBatch(
   job: { batchId: string; run: number },
   channel: ActiveChannel,
   deps: BatchRunDeps,
-): Promise<void> {
+): Promise<number> {
   const startedAt = deps.now();
   const batch = await deps.store.batches.claim(job.batchId, job.run, leaseMs);
-  if (!batch) return;
+  if (!batch) return 0;
   deps.ledgerTime.heard(batch.ledgerNow, startedAt);
   const run = new BatchRun(batch, channel, deps);
   deps.watch.add(run);
@@ -84,6 +85,7 @@ export async function runBatch(
     },
     'batch.ran',
   );
+  return run.remaining;
 }
 
 const senderFailed: Outcome = {

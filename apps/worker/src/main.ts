@@ -170,8 +170,9 @@ export async function startWorker(
         concurrency: BATCHES_AT_ONCE,
         warn,
         async process(job) {
-          await runBatch(job, channel, deps);
-          feeder.feed([channel.row.id]);
+          const remaining = await runBatch(job, channel, deps);
+          if (remaining > 0) feeder.feed([channel.row.id]);
+          else feeder.refill(channel.row.id);
         },
       }),
   });

@@ -31,6 +31,12 @@ export interface FeederOptions {
 export interface Feeder {
   /** Fire and forget. Calls that come while one runs are joined into the next. */
   feed(channelIds?: readonly string[]): void;
+  /** `feed` for a channel that has room again, if the last look left something waiting for that. */
+  refill(channelId: string): void;
+  /** How many batches of a channel and lane may be marked for the queue by who stores them: the window, or none. */
+  room(): number;
+  /** Adds the jobs of batches that were marked. Fire and forget. */
+  add(batches: readonly QueuedBatch[]): void;
   /** Resolves with the number of jobs that had been lost and are there again. */
   sweep(): Promise<number>;
   /** Whether Redis answers. */
@@ -50,6 +56,8 @@ export function createFeeder(options: FeederOptions): Feeder {
   let wanted: Set<string> | 'all' | undefined;
   let running: Promise<void> | undefined;
   let closed = false;
+  /** Channels of which the last look brought something: there may be more than there was room for. */
+  const crowded = new Set<string>();
 
   async function run(): Promise<void> {
     while (wanted && !closed) {
@@ -59,6 +67,9 @@ export function createFeeder(options: FeederOptions): Feeder {
         // Marking what cannot be added would only leave it to the sweeper.
         if (redis.status !== 'ready') return;
         const due = await options.ledger.takeDue(window, channelIds);
+        if (channelIds) for (const id of channelIds) crowded.delete(id);
+        else crowded.clear();
+        for (const { channelId } of due) crowded.add(channelId);
         if (due.length > 0) await jobs.add(due);
       } catch (error) {
         options.warn({ err: error }, 'feeding the queue failed; the sweeper will repeat it');
@@ -75,11 +86,25 @@ export function createFeeder(options: FeederOptions): Feeder {
     });
   }
 
+  function feed(channelIds?: readonly string[]): void {
+    if (!channelIds || wanted === 'all') wanted = 'all';
+    else wanted = new Set([...(wanted ?? []), ...channelIds]);
+    start();
+  }
+
   return {
-    feed(channelIds) {
-      if (!channelIds || wanted === 'all') wanted = 'all';
-      else wanted = new Set([...(wanted ?? []), ...channelIds]);
-      start();
+    feed,
+
+    refill(channelId) {
+      if (crowded.has(channelId)) feed([channelId]);
+    },
+
+    room: () => (redis.status === 'ready' && !closed ? window : 0),
+
+    add(batches) {
+      jobs.add(batches).catch((error) => {
+        options.warn({ err: error }, 'feeding the queue failed; the sweeper will repeat it');
+      });
     },
 
     async sweep() {

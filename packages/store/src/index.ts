@@ -2,7 +2,6 @@ export type { LaneBacklog } from './backlog.ts';
 export type {
   ClaimedBatch,
   ClaimedPush,
-  DueBatch,
   HeldBatch,
   RemainingGroup,
 } from './batches.ts';

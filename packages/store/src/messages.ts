@@ -1,8 +1,23 @@
-import { cut, type LocalTime, type MessageContent, newId, type PushState } from '@pushmill/core';
+import { cut, type Lane, type LocalTime, type MessageContent, newId, type PushState } from '@pushmill/core';
 import { type Database, inTransaction, type Queryable } from './database.ts';
-import type { Accepted, MessageRow, NewMessage, Page, Recipient } from './rows.ts';
+import type { Accepted, AcceptedGroup, DueBatch, MessageRow, NewMessage, Page, Recipient } from './rows.ts';
 
 export const laneNumber = { urgent: 0, bulk: 1 } as const;
+
+export function laneOf(number: number): Lane {
+  return number === laneNumber.urgent ? 'urgent' : 'bulk';
+}
+
+export interface DueRecord {
+  id: string;
+  run: number;
+  channel_id: string;
+  lane: number;
+}
+
+export function dueBatch(row: DueRecord): DueBatch {
+  return { id: row.id, run: row.run, channelId: row.channel_id, lane: laneOf(row.lane) };
+}
 
 /** @param keyed  for what finds its rows by their keys */
 export function createMessageTable(db: Database, keyed: Database) {
@@ -10,13 +25,14 @@ export function createMessageTable(db: Database, keyed: Database) {
     /**
      * Stores messages, their pushes and the batches that will carry them, all or none: one group commit.
      * Tokens that the channel knows to be dead are stored as `suppressed`, so that every push is accounted for.
-     * @returns one answer a message, in order
+     * @param window  batches that are due at once are marked for the queue like `takeDue` would, unless others of their
+     *                channel and lane wait before them
      */
-    async accept(messages: readonly NewMessage[]): Promise<Accepted[]> {
+    async accept(messages: readonly NewMessage[], window = 0): Promise<AcceptedGroup> {
       if (!hasRepeatedKey(messages)) {
         try {
-          await insert(keyed, messages, withKey(messages));
-          return messages.map(() => ({ kind: 'stored' }));
+          const due = await insert(keyed, messages, withKey(messages), window);
+          return { answers: messages.map(() => ({ kind: 'stored' })), ...due };
         } catch (error) {
           // Nothing was stored.
           if (!isTaken(error)) throw error;
@@ -25,8 +41,7 @@ export function createMessageTable(db: Database, keyed: Database) {
       return inTransaction(keyed, async (tx) => {
         const answers = await claimKeys(tx, messages);
         const fresh = messages.filter((_, index) => answers[index]?.kind === 'stored');
-        await insert(tx, fresh, []);
-        return answers;
+        return { answers, ...(await insert(tx, fresh, [], window)) };
       });
     },
 
@@ -211,8 +226,9 @@ async function insert(
   db: Queryable,
   messages: readonly NewMessage[],
   claims: readonly Keyed[],
-): Promise<void> {
-  if (messages.length === 0) return;
+  window: number,
+): Promise<Pick<AcceptedGroup, 'enqueued' | 'crowded'>> {
+  if (messages.length === 0) return { enqueued: [], crowded: [] };
   const pushes = {
     messageIds: [] as string[],
     ns: [] as number[],
@@ -236,14 +252,14 @@ async function insert(
     });
   }
   const batches = planBatches(messages);
-  await db.query({
+  const { rows } = await db.query<DueRecord & { enqueued: boolean }>({
     name: claims.length > 0 ? 'accept-messages-with-keys' : 'accept-messages',
     text: `
       WITH ${
         claims.length > 0
           ? `claimed AS (
         INSERT INTO idempotency_keys (app_id, key, body_hash, response)
-        SELECT * FROM unnest($23::uuid[], $24::text[], $25::bytea[], $26::jsonb[])
+        SELECT * FROM unnest($25::uuid[], $26::text[], $27::bytea[], $28::jsonb[])
       ),`
           : ''
       } stored_messages AS (
@@ -260,13 +276,27 @@ async function insert(
                     $22::text[])
           AS p (message_id, n, channel_id, token, environment, audience, expires_at, time_zone)
         LEFT JOIN suppressions s ON s.channel_id = p.channel_id AND s.token = p.token
+      ), planned AS (
+        SELECT * FROM unnest($11::uuid[], $12::uuid[], $13::smallint[], $14::timestamptz[], $15::timestamptz[],
+                             $16::text[], $17::text[], $23::int[])
+          AS b (id, channel_id, lane, due_at, expires_at, message_ids, ns, place)
+      ), room AS (
+        SELECT l.channel_id, l.lane, $24::int - count(e.lane) AS batches
+        FROM (SELECT DISTINCT channel_id, lane FROM planned WHERE due_at IS NULL) AS l
+        JOIN channels c ON c.id = l.channel_id AND c.state = 'on' AND c.deleted_at IS NULL
+        LEFT JOIN batches e ON e.channel_id = l.channel_id AND e.lane = l.lane AND e.state = 'enqueued'
+        WHERE NOT EXISTS (SELECT 1 FROM batches w WHERE w.channel_id = l.channel_id AND w.lane = l.lane
+          AND w.state = 'waiting' AND w.due_at <= now())
+        GROUP BY l.channel_id, l.lane
+      ), stored_batches AS (
+        INSERT INTO batches (id, channel_id, lane, due_at, expires_at, message_ids, ns, state, enqueued_at)
+        SELECT b.id, b.channel_id, b.lane, coalesce(b.due_at, now()), b.expires_at, b.message_ids::uuid[], b.ns::int[],
+          CASE WHEN b.place < r.batches THEN 'enqueued' ELSE 'waiting' END,
+          CASE WHEN b.place < r.batches THEN now() END
+        FROM planned b LEFT JOIN room r ON r.channel_id = b.channel_id AND r.lane = b.lane AND b.due_at IS NULL
+        RETURNING id, run, channel_id, lane, state, due_at
       )
-      INSERT INTO batches (id, channel_id, lane, due_at, expires_at, message_ids, ns)
-      SELECT b.id, b.channel_id, b.lane, coalesce(b.due_at, now()), b.expires_at,
-             b.message_ids::uuid[], b.ns::int[]
-      FROM unnest($11::uuid[], $12::uuid[], $13::smallint[], $14::timestamptz[], $15::timestamptz[],
-                  $16::text[], $17::text[])
-        AS b (id, channel_id, lane, due_at, expires_at, message_ids, ns)`,
+      SELECT id, run, channel_id, lane, state = 'enqueued' AS enqueued FROM stored_batches WHERE due_at <= now()`,
     values: [
       messages.map((message) => message.id),
       messages.map((message) => message.appId),
@@ -290,9 +320,15 @@ async function insert(
       messages.map((message) => (message.localTime ? JSON.stringify(message.localTime) : null)),
       pushes.expiries,
       pushes.timeZones,
+      arrayLiteral(batches.map(({ place }) => place)),
+      window,
       ...(claims.length > 0 ? keyColumns(claims) : []),
     ],
   });
+  return {
+    enqueued: rows.filter((row) => row.enqueued).map(dueBatch),
+    crowded: [...new Set(rows.filter((row) => !row.enqueued).map((row) => row.channel_id))],
+  };
 }
 
 interface PlannedBatch {
@@ -303,6 +339,8 @@ interface PlannedBatch {
   expiresAt: Date;
   messageIds: string[];
   ns: number[];
+  /** Among those of its channel, lane and due time. */
+  place: number;
 }
 
 interface DueGroup {
@@ -329,7 +367,8 @@ function planBatches(messages: readonly NewMessage[]): PlannedBatch[] {
     });
   }
   return [...groups.values()].flatMap((group) =>
-    cut(group.refs).map((refs) => ({
+    cut(group.refs).map((refs, place) => ({
+      place,
       channelId: group.channelId,
       lane: group.lane,
       dueAt: group.dueAt,

@@ -113,6 +113,24 @@ export type Accepted =
   /** The key was used before with another body. */
   | { kind: 'conflict' };
 
+/** A batch whose time has come and that was marked for the queue. */
+export interface DueBatch {
+  id: string;
+  run: number;
+  channelId: string;
+  lane: Lane;
+}
+
+/** What became of a group of messages. */
+export interface AcceptedGroup {
+  /** One a message, in order. */
+  answers: Accepted[];
+  /** Marked for the queue in the same moment: who brought them must add them to it. */
+  enqueued: DueBatch[];
+  /** Channels with batches that are due and have to wait for room in the queue. */
+  crowded: string[];
+}
+
 export interface MessageRow {
   id: string;
   content: MessageContent;

@@ -76,7 +76,21 @@ describe('AdaptiveConcurrency', () => {
     assert.equal(concurrency.limit, 50);
     clock.late = 2;
     for (let count = 0; count < 50; count += 1) round();
-    assert.ok(concurrency.limit >= 90, String(concurrency.limit));
+    assert.equal(concurrency.limit, 400, 'the vendor had said nothing against it');
+  });
+
+  it('does not take its own lateness for the vendor’s slowness, nor earns by it', () => {
+    const { clock, concurrency, round } = start();
+    round(accepted, 20);
+    const learnt = concurrency.limit;
+    clock.late = 30;
+    for (let count = 0; count < 50; count += 1) round(accepted, 600);
+    clock.late = 0;
+    for (let count = 0; count < 20; count += 1) {
+      concurrency.observe(accepted, 1, 20, 1);
+      clock.ms += 100;
+    }
+    assert.equal(concurrency.limit, learnt);
   });
 
   it('forgets how fast the vendor was a minute ago', () => {

@@ -21,7 +21,7 @@ const CUT_EVERY_MS = 1_000;
 const LATE_MS = 8;
 const YIELD = 0.8;
 const YIELD_EVERY_MS = 100;
-/** What other processes do to the machine is not cured by sending less than this part of the maximum. */
+/** Of the maximum: with less in flight the process would wait for answers. */
 const YIELD_TO = 1 / 8;
 /** Slower than this many times its own best, and by at least so much, a vendor is overloaded. */
 const SLOW_FACTOR = 3;
@@ -39,8 +39,11 @@ const MANY_FAIL = 0.1;
  * It begins at a quarter of the maximum and doubles with each round of answers until the vendor complains for the
  * first time; from then on it grows by one push a round. A throttling answer cuts it by a third, and so do calls that
  * fail when more than one in ten of the latest did; answers that take several times as long as the best of the last
- * minute cut it by a tenth. It is cut at most once a second. When this process has more to do than it gets through, it
- * gives way sooner than that. It grows only while it is used, so an idle channel does not earn a burst.
+ * minute cut it by a tenth. It is cut at most once a second. It grows only while it is used, so an idle channel does not
+ * earn a burst.
+ *
+ * While this process has more to do than it gets through, only a part of that is used. It says nothing of the vendor, so
+ * the part grows again as quickly as it shrank.
  */
 export class AdaptiveConcurrency {
   readonly #options: ConcurrencyOptions;
@@ -48,7 +51,9 @@ export class AdaptiveConcurrency {
   #limit: number;
   #isStarting = true;
   #lastCut = Number.NEGATIVE_INFINITY;
-  #lastYield = Number.NEGATIVE_INFINITY;
+  /** What lateness leaves of the bound. */
+  #part = 1;
+  #partChanged = Number.NEGATIVE_INFINITY;
   #meanMs: number | undefined;
   #bestMs = Number.POSITIVE_INFINITY;
   #bestUntil = 0;
@@ -61,7 +66,8 @@ export class AdaptiveConcurrency {
   }
 
   get limit(): number {
-    return Math.floor(this.#limit);
+    const least = this.#options.max * YIELD_TO;
+    return Math.floor(Math.min(this.#limit, Math.max(least, this.#limit * this.#part)));
   }
 
   get latencyMs(): number | undefined {
@@ -72,12 +78,13 @@ export class AdaptiveConcurrency {
   observe(outcome: Outcome, pushes: number, durationMs: number, inFlight: number): void {
     const isTooFast = outcome.kind === 'throttled' && outcome.scope === 'channel';
     const failed = outcome.kind === 'unavailable';
+    const isLate = this.#options.lateMs() > LATE_MS;
+    this.#yield(isLate);
     this.#failing += ((failed ? 1 : 0) - this.#failing) * WEIGHT;
     if (isTooFast || (failed && this.#failing > MANY_FAIL)) this.#cut(CUT);
-    else if (failed) return;
-    else if (this.#options.lateMs() > LATE_MS) this.#yield();
+    else if (failed || isLate) return;
     else if (this.#isSlow(durationMs)) this.#cut(EASE);
-    else if (inFlight >= this.#limit * 0.8) this.#grow(pushes);
+    else if (inFlight >= this.limit * 0.8) this.#grow(pushes);
   }
 
   /** A round is as many answers as fit in flight: doubled over a round, or one more. */
@@ -94,12 +101,12 @@ export class AdaptiveConcurrency {
     this.#limit = Math.max(this.#min, this.#limit * factor);
   }
 
-  #yield(): void {
-    this.#isStarting = false;
+  #yield(isLate: boolean): void {
+    if (!isLate && this.#part === 1) return;
     const now = this.#options.now();
-    if (now - this.#lastYield < YIELD_EVERY_MS) return;
-    this.#lastYield = now;
-    this.#limit = Math.min(this.#limit, Math.max(this.#options.max * YIELD_TO, this.#limit * YIELD));
+    if (now - this.#partChanged < YIELD_EVERY_MS) return;
+    this.#partChanged = now;
+    this.#part = isLate ? Math.max(YIELD_TO, this.#part * YIELD) : Math.min(1, this.#part / YIELD);
   }
 
   #isSlow(durationMs: number): boolean {

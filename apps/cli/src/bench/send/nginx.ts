@@ -31,6 +31,9 @@ http {
     ssl_certificate "${certificate}";
     ssl_certificate_key "${certificate}";
     http2_max_concurrent_streams ${streams};
+    # It counts the streams that have ended in eight bits, and with more than 255 at a time forgets to reuse their
+    # nodes. In its usual 32 lists every request would soon cost more than the one before.
+    http2_streams_index_size 65536;
     add_header apns-id $answered_id;
     # A "return" alone would answer before the payload is read, and reset each stream. To be mirrored it must be read;
     # what would then serve a picture refuses a POST, and that is turned into the answer.

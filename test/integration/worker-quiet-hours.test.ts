@@ -41,11 +41,12 @@ async function underClock(start: string, policy: Record<string, unknown> = {}) {
         await self.mayGo;
         return !signal.aborted;
       },
+      takeNow: () => false,
       giveBack(pushes) {
         self.givenBack += pushes;
       },
       hold: async () => {},
-      figures: () => ({ heldForMs: 0 }),
+      heldForMs: () => 0,
     },
     throttleDelayMs: () => 1,
     now,

@@ -20,9 +20,10 @@ const { store, appId } = ledger;
 
 const noRate: RateGate = {
   take: async (_pushes, _lane, signal) => !signal.aborted,
+  takeNow: () => true,
   giveBack: () => {},
   hold: async () => {},
-  figures: () => ({ heldForMs: 0 }),
+  heldForMs: () => 0,
 };
 const flowOf = (maxInFlight: number) =>
   new ChannelFlow({

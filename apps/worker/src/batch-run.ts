@@ -110,7 +110,9 @@ class BatchRun {
   readonly #deps: BatchRunDeps;
   readonly #recorder: OutcomeRecorder;
   readonly #remainder = new Remainder();
-  readonly #flying = new Set<Promise<void>>();
+  /** Calls under way, and who waits for the last of them. */
+  #flying = 0;
+  #landed: (() => void) | undefined;
   readonly #interrupted: AbortSignal;
   readonly #marks: GroupCommit<readonly number[], undefined>;
   readonly #quietHours: QuietHoursWatch;
@@ -157,7 +159,7 @@ class BatchRun {
   async work(): Promise<void> {
     if (this.#batch.claims > MAX_CLAIMS) this.#buryPoison();
     else await this.#sendAll();
-    await Promise.all(this.#flying);
+    if (this.#flying > 0) await new Promise<void>((resolve) => (this.#landed = resolve));
     await this.#recorder.flush();
     if (this.#failure) throw this.#failure;
     if (!this.#holds()) {
@@ -184,6 +186,7 @@ class BatchRun {
 
   async #sendAll(): Promise<void> {
     const { flow } = this.#channel;
+    const { lane } = this.#batch;
     await this.#takeRation();
     for (const [message, pushes] of byMessage(this.#batch)) {
       const fresh = pushes.filter(
@@ -193,11 +196,14 @@ class BatchRun {
           !this.#refuse(push, message),
       );
       for (const call of callsOf(fresh, this.#maxCall())) {
-        await this.#recorder.room();
+        // Awaited only where there is something to wait for: this runs once a push.
+        const room = this.#recorder.room();
+        if (room) await room;
         if (this.#isNewsOld()) await this.#deps.watch.ask();
         if (this.#passOver(message, call)) continue;
         const mayGo =
-          flow.standstillMs() === 0 && (await flow.enter(call.length, this.#batch.lane, this.#interrupted));
+          flow.standstillMs() === 0 &&
+          (flow.enterNow(call.length, lane) || (await flow.enter(call.length, lane, this.#interrupted)));
         // Waiting may have been long: everything is asked once more.
         if (this.#isNewsOld()) await this.#deps.watch.ask();
         if (this.#passOver(message, call)) {
@@ -205,7 +211,7 @@ class BatchRun {
         } else if (mayGo) {
           const awake = call.filter((push) => !this.#letSleep(push, message));
           if (awake.length < call.length) flow.withdraw(call.length - awake.length);
-          if (awake.length > 0) this.#start(message, awake);
+          if (awake.length > 0) void this.#start(message, awake);
         } else for (const push of call) this.#wait(push, Math.max(1, flow.standstillMs()));
       }
     }
@@ -301,15 +307,17 @@ class BatchRun {
     return end === 'expired' && this.#batch.quotaHeld ? 'it waited for the next day’s quota' : undefined;
   }
 
-  #start(message: OutgoingMessage, pushes: readonly ClaimedPush[]): void {
-    const call = this.#call(message, pushes)
-      .catch((error) => {
-        // Not of the vendor's making: the job is repeated, and the ledger knows what is left of it.
-        this.#failure ??= error;
-        this.#outdated = true;
-      })
-      .finally(() => this.#flying.delete(call));
-    this.#flying.add(call);
+  async #start(message: OutgoingMessage, pushes: readonly ClaimedPush[]): Promise<void> {
+    this.#flying += 1;
+    try {
+      await this.#call(message, pushes);
+    } catch (error) {
+      // Not of the vendor's making: the job is repeated, and the ledger knows what is left of it.
+      this.#failure ??= error;
+      this.#outdated = true;
+    }
+    this.#flying -= 1;
+    if (this.#flying === 0) this.#landed?.();
   }
 
   async #call(message: OutgoingMessage, pushes: readonly ClaimedPush[]): Promise<void> {
@@ -325,7 +333,7 @@ class BatchRun {
         return;
       }
     }
-    const at = this.#deps.now();
+    const begunAt = this.#deps.now();
     const outgoing = pushes.map(
       (push): OutgoingPush => ({
         id: formatPushId(push),
@@ -337,16 +345,11 @@ class BatchRun {
       }),
     );
     const outcomes = await this.#send(outgoing);
-    const durationMs = this.#deps.now() - at;
-    const whole = pushes.map((_, index) => outcomes[index] ?? senderFailed);
-    flow.leave(whole, durationMs);
+    const durationMs = this.#deps.now() - begunAt;
+    const at = new Date(this.#deps.ledgerTime.at(begunAt));
+    flow.leave(outcomes, durationMs);
     pushes.forEach((push, index) => {
-      const outcome = whole[index] as Outcome;
-      this.#conclude(push, message, outcome, {
-        at: new Date(this.#deps.ledgerTime.at(at)),
-        durationMs,
-        version: row.version,
-      });
+      this.#conclude(push, message, outcomes[index] as Outcome, { at, durationMs, version: row.version });
     });
   }
 
@@ -366,15 +369,15 @@ class BatchRun {
   /** A sender that throws has a bug. Its pushes get an outcome all the same, so that the bug costs them only. */
   async #send(outgoing: readonly OutgoingPush[]): Promise<readonly Outcome[]> {
     const vendor = this.#channel.vendor.name;
+    let outcomes: readonly Outcome[] = [];
     try {
-      const outcomes = await this.#channel.sender.send(outgoing, this.#deps.cutOff);
+      outcomes = await this.#channel.sender.send(outgoing, this.#deps.cutOff);
       if (outcomes.length === outgoing.length) return outcomes;
       this.#deps.log.error({ vendor, pushes: outgoing.length, outcomes: outcomes.length }, 'sender.failed');
-      return outcomes;
     } catch (error) {
       this.#deps.log.error({ vendor, err: error }, 'sender.failed');
-      return [];
     }
+    return outgoing.map((_, index) => outcomes[index] ?? senderFailed);
   }
 
   #conclude(
@@ -398,19 +401,10 @@ class BatchRun {
     if (decision.action === 'pause-channel') this.#channel.pause(outcome, version);
     const delayMs = 'delayMs' in decision ? decision.delayMs : null;
     if (decision.action === 'pause-channel' || delayMs !== null) this.#wait(push, delayMs ?? 0);
+    const record = recordOf(push, { outcome, decision, at, durationMs });
     const polling = outcome.kind === 'accepted' && outcome.poll ? this.#channel.vendor.polling : undefined;
-    this.#recorder.add({
-      ...recordOf(push, outcome, decision, at),
-      ...(polling ? { pollAt: new Date(at.getTime() + (polling.afterMs[0] ?? 0)) } : {}),
-      attempt: {
-        at,
-        durationMs: Math.round(durationMs),
-        kind: outcome.kind,
-        action: decision.action,
-        delayMs,
-        spent: spendsAttempt(decision),
-      },
-    });
+    if (polling) record.pollAt = new Date(at.getTime() + (polling.afterMs[0] ?? 0));
+    this.#recorder.add(record);
     if (decision.action !== 'finish') {
       this.#deps.log.info(
         {

@@ -7,11 +7,13 @@ import { Slots } from './slots.ts';
 export interface RateGate {
   /** Resolves when so many pushes may go; false when the signal came first. */
   take(pushes: number, lane: Lane, signal: AbortSignal): Promise<boolean>;
+  /** Whether so many pushes may go at once. */
+  takeNow(pushes: number, lane: Lane): boolean;
   /** What was taken and not used after all. */
   giveBack(pushes: number): void;
   /** The vendor wants nothing from anybody for so long. Never rejects. */
   hold(ms: number): Promise<void>;
-  figures(): { heldForMs: number };
+  heldForMs(): number;
 }
 
 export interface FlowOptions {
@@ -45,7 +47,17 @@ export class ChannelFlow {
 
   /** For how long nothing may be sent, because the vendor is down or wants a rest; 0 when it may be called. */
   standstillMs(): number {
-    return Math.max(this.#breaker.waitMs(), this.#options.rate.figures().heldForMs);
+    return Math.max(this.#breaker.waitMs(), this.#options.rate.heldForMs());
+  }
+
+  /** Whether a call of so many pushes may start without waiting for anything. False takes nothing. */
+  enterNow(pushes: number, lane: Lane): boolean {
+    if (!this.#slots.takeNow(pushes, lane)) return false;
+    if (!this.#options.rate.takeNow(pushes, lane)) {
+      this.#slots.release(pushes);
+      return false;
+    }
+    return this.#admit(pushes);
   }
 
   /** Waits until a call of so many pushes may start. False when the signal came first, or the vendor went down. */
@@ -56,6 +68,10 @@ export class ChannelFlow {
       this.#slots.release(pushes);
       return false;
     }
+    return this.#admit(pushes);
+  }
+
+  #admit(pushes: number): boolean {
     if (this.#breaker.admit()) return true;
     this.withdraw(pushes);
     return false;

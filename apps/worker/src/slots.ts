@@ -26,14 +26,18 @@ export class Slots {
     this.#serve();
   }
 
-  /** Undefined when the slots are free right now, so that the usual case costs no promise. */
-  take(count: number, lane: Lane): Promise<void> | undefined {
+  /** Takes the slots if they are free and nobody waits for them. */
+  takeNow(count: number, lane: Lane): boolean {
     const { urgent, bulk } = this.#waiting;
     const isFirst = urgent.length === 0 && (lane === 'urgent' || bulk.length === 0);
-    if (isFirst && this.#fits(count)) {
-      this.#inUse += count;
-      return undefined;
-    }
+    if (!isFirst || !this.#fits(count)) return false;
+    this.#inUse += count;
+    return true;
+  }
+
+  /** Undefined when they were free. */
+  take(count: number, lane: Lane): Promise<void> | undefined {
+    if (this.takeNow(count, lane)) return undefined;
     return new Promise((grant) => this.#waiting[lane].push({ count, grant }));
   }
 

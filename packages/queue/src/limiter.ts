@@ -27,6 +27,8 @@ export interface Limiter {
    * @returns       false when aborted or closed: nothing was taken
    */
   take(weight: number, lane: Lane, signal: AbortSignal): Promise<boolean>;
+  /** Takes them if nobody has to wait for it: false when nothing was taken. */
+  takeNow(weight: number, lane: Lane): boolean;
   /** Returns what was taken and, after all, not used. */
   giveBack(weight: number): void;
   /** In force at once here, and at the next ask of whoever waits. */
@@ -38,6 +40,8 @@ export interface Limiter {
   hold(ms: number): Promise<void>;
   /** Ends waits with false, and returns what is unused. */
   close(): Promise<void>;
+  /** For how long the channel is stopped. */
+  heldForMs(): number;
   figures(): LimiterFigures;
 }
 
@@ -100,8 +104,7 @@ class ChannelLimiter implements Limiter {
   take(weight: number, lane: Lane, signal: AbortSignal): Promise<boolean> {
     if (!Number.isSafeInteger(weight) || weight < 1) throw new RangeError(`a weight of ${weight}`);
     if (this.#closed || signal.aborted) return Promise.resolve(false);
-    const first = this.#waiting.urgent.length === 0 && (lane === 'urgent' || this.#waiting.bulk.length === 0);
-    if (first && this.#spend(weight, performance.now())) return Promise.resolve(true);
+    if (this.takeNow(weight, lane)) return Promise.resolve(true);
     return new Promise((resolve) => {
       const line = this.#waiting[lane];
       const abort = () => {
@@ -120,6 +123,12 @@ class ChannelLimiter implements Limiter {
       line.push(waiter);
       this.#step();
     });
+  }
+
+  takeNow(weight: number, lane: Lane): boolean {
+    if (this.#closed) return false;
+    const first = this.#waiting.urgent.length === 0 && (lane === 'urgent' || this.#waiting.bulk.length === 0);
+    return first && this.#spend(weight, performance.now());
   }
 
   giveBack(weight: number): void {
@@ -156,11 +165,15 @@ class ChannelLimiter implements Limiter {
     await soon(this.#leave());
   }
 
+  heldForMs(): number {
+    return this.#heldUntil === 0 ? 0 : Math.max(0, Math.ceil(this.#heldUntil - performance.now()));
+  }
+
   figures(): LimiterFigures {
     return {
       waiting: { urgent: this.#waiting.urgent.length, bulk: this.#waiting.bulk.length },
       ...this.#counts,
-      heldForMs: Math.max(0, Math.ceil(this.#heldUntil - performance.now())),
+      heldForMs: this.heldForMs(),
     };
   }
 

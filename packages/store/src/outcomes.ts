@@ -1,4 +1,4 @@
-import { formatPushId, GroupCommit, type Lane, type PushRef, type PushState } from '@pushmill/core';
+import { formatPushId, GroupCommit, type PushRef, type PushState } from '@pushmill/core';
 import type { QueryConfig } from 'pg';
 import type { ClaimedBatch, HeldBatch } from './batches.ts';
 import { byPush, collectValues, type Database, isLedgerAway, pastDeadlocks } from './database.ts';
@@ -57,12 +57,6 @@ interface Word {
   leaseMs: number;
   /** It may be stored already. */
   isRepeat: boolean;
-}
-
-/** An outcome among those of other batches. */
-interface PlacedOutcome extends OutcomeRecord {
-  channelId: string;
-  lane: Lane;
 }
 
 /** What comes while this many statements run goes together into the next. */
@@ -140,7 +134,8 @@ export function createRecording(db: Database) {
  * A row is updated once in a statement, so what an outdated holder and its successor in the same worker have to say of
  * one push goes into two.
  */
-function apart(words: readonly Word[]): Word[][] {
+function apart(words: readonly Word[]): (readonly Word[])[] {
+  if (words.length === 1) return [words];
   const rounds: { words: Word[]; pushes: Set<string> }[] = [];
   for (const word of words) {
     const pushes = word.outcomes.map(formatPushId);
@@ -174,11 +169,10 @@ export function standingsOf(
 function recording(words: readonly Word[], day: string): QueryConfig {
   // One order for all who touch batches or pushes, or two of them would wait for each other.
   const byBatch = [...words].sort((one, other) => (one.batch.id < other.batch.id ? -1 : 1));
-  const outcomes = words
-    .flatMap(({ batch: { channelId, lane }, outcomes }) =>
-      outcomes.map((outcome): PlacedOutcome => ({ ...outcome, channelId, lane })),
-    )
-    .sort(byPush);
+  const outcomes = words.flatMap((word) => word.outcomes).sort(byPush);
+  // Asked of the few that have more to say than what became of them.
+  const batchOf = (outcome: OutcomeRecord) =>
+    (words.find((word) => word.outcomes.includes(outcome)) as Word).batch;
   const isRepeat = words.some((word) => word.isRepeat);
   const { values, given } = collectValues();
   const all = (of: (outcome: OutcomeRecord) => string | null) => given(outcomes.map(of));
@@ -247,7 +241,7 @@ function recording(words: readonly Word[], day: string): QueryConfig {
     parts.push(`dead AS (
        INSERT INTO suppressions (channel_id, token, code, since)
        SELECT d.channel_id, p.token, d.code, d.since
-       FROM unnest(${given(dead.map(({ channelId }) => channelId))}::uuid[],
+       FROM unnest(${given(dead.map((outcome) => batchOf(outcome).channelId))}::uuid[],
                    ${given(dead.map(({ messageId }) => messageId))}::uuid[], ${given(dead.map(({ n }) => n))}::int[],
                    ${given(dead.map(({ code }) => code))}::text[],
                    ${given(dead.map(({ deadSince }) => deadSince))}::timestamptz[])
@@ -260,7 +254,7 @@ function recording(words: readonly Word[], day: string): QueryConfig {
      )`);
   }
 
-  const tasks = tasksOf(outcomes);
+  const tasks = tasksOf(byBatch);
   if (tasks.length > 0) {
     name += '-tasks';
     parts.push(`tasked AS (
@@ -287,8 +281,8 @@ function recording(words: readonly Word[], day: string): QueryConfig {
        SELECT l.message_id, l.n, l.channel_id, l.lane, l.state, l.kind, l.code, l.detail
        FROM unnest(${given(letters.map(({ messageId }) => messageId))}::uuid[],
                    ${given(letters.map(({ n }) => n))}::int[],
-                   ${given(letters.map(({ channelId }) => channelId))}::uuid[],
-                   ${given(letters.map(({ lane }) => laneNumber[lane]))}::smallint[],
+                   ${given(letters.map((outcome) => batchOf(outcome).channelId))}::uuid[],
+                   ${given(letters.map((outcome) => laneNumber[batchOf(outcome).lane]))}::smallint[],
                    ${given(letters.map(({ state }) => state))}::push_state[],
                    ${given(letters.map(({ attempt }) => attempt?.kind ?? 'unavailable'))}::text[],
                    ${given(letters.map(({ code }) => code))}::text[],
@@ -350,16 +344,18 @@ async function markDevices(
 
 /** The calls that can be asked about, each with its pushes. */
 function tasksOf(
-  outcomes: readonly PlacedOutcome[],
+  words: readonly Word[],
 ): { channelId: string; id: string; pollAt: Date; pushes: PushRef[] }[] {
   const tasks = new Map<string, { channelId: string; id: string; pollAt: Date; pushes: PushRef[] }>();
-  for (const outcome of outcomes) {
-    const { channelId, pollAt, vendorMessageId } = outcome;
-    if (!pollAt || vendorMessageId === null) continue;
-    const name = `${channelId} ${vendorMessageId}`;
-    const known = tasks.get(name);
-    if (known) known.pushes.push(outcome);
-    else tasks.set(name, { channelId, id: vendorMessageId, pollAt, pushes: [outcome] });
+  for (const { batch, outcomes } of words) {
+    for (const outcome of outcomes) {
+      const { pollAt, vendorMessageId } = outcome;
+      if (!pollAt || vendorMessageId === null) continue;
+      const name = `${batch.channelId} ${vendorMessageId}`;
+      const known = tasks.get(name);
+      if (known) known.pushes.push(outcome);
+      else tasks.set(name, { channelId: batch.channelId, id: vendorMessageId, pollAt, pushes: [outcome] });
+    }
   }
   return [...tasks.values()];
 }
@@ -372,10 +368,8 @@ function toInteger(value: number | null | undefined): number | null {
 
 /** One odd word of a vendor must not keep a whole group of outcomes from being recorded. */
 function toStorable(outcome: OutcomeRecord): OutcomeRecord {
-  return {
-    ...outcome,
-    code: toText(outcome.code),
-    detail: toText(outcome.detail),
-    vendorMessageId: toText(outcome.vendorMessageId),
-  };
+  const { code, detail, vendorMessageId } = outcome;
+  const isStorable = [code, detail, vendorMessageId].every((text) => text === toText(text));
+  if (isStorable) return outcome;
+  return { ...outcome, code: toText(code), detail: toText(detail), vendorMessageId: toText(vendorMessageId) };
 }

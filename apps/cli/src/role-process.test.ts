@@ -10,7 +10,7 @@ import { type RoleOptions, startRole } from './role-process.ts';
 const folder = mkdtempSync(join(tmpdir(), 'pushmill-role-'));
 after(() => rmSync(folder, { recursive: true }));
 
-function options(env: NodeJS.ProcessEnv = {}): RoleOptions & { said: string[] } {
+function options(env: NodeJS.ProcessEnv = {}): RoleOptions & { logFile: string; said: string[] } {
   const said: string[] = [];
   return {
     name: 'worker',

@@ -32,8 +32,8 @@ export interface RoleOptions {
   name: RoleName;
   env: NodeJS.ProcessEnv;
   args?: readonly string[];
-  /** Standard output and error are appended here. */
-  logFile: string;
+  /** Standard output and error are appended here; without it they are this process's. */
+  logFile?: string;
   /** What the role is an argument of; tests bring their own. */
   launcher?: string;
   say: (line: string) => void;
@@ -79,7 +79,9 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
       deaths++;
       if (Date.now() - upAt > STABLE_AFTER_MS) waitMs = FIRST_WAIT_MS;
       say(
-        `${name} (process ${current.child.pid}) ${how}; starting it again in ${waitMs / 1000} s. Its log: ${options.logFile}`,
+        `${name} (process ${current.child.pid}) ${how}; starting it again in ${waitMs / 1000} s.${
+          options.logFile === undefined ? '' : ` Its log: ${options.logFile}`
+        }`,
       );
       up = bringBack();
       up.catch(() => undefined);
@@ -121,14 +123,14 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
 /** Resolves when the child says that it is ready. A child that is not ready in time is killed. */
 async function launch(options: RoleOptions, signal?: AbortSignal): Promise<Run> {
   const { name } = options;
-  const log = openSync(options.logFile, 'a');
+  const log = options.logFile === undefined ? undefined : openSync(options.logFile, 'a');
   const child = fork(options.launcher ?? launcher, [name, ...(options.args ?? [])], {
     env: options.env,
-    stdio: ['ignore', log, log, 'ipc'],
+    stdio: ['ignore', log ?? 'inherit', log ?? 'inherit', 'ipc'],
     execArgv: [],
     detached: true,
   });
-  closeSync(log);
+  if (log !== undefined) closeSync(log);
   const exited = new Promise<string>((resolve) => {
     child.once('exit', (code, by) => resolve(by ? `was ended by ${by}` : `ended with code ${code}`));
     child.once('error', (error) => resolve(`could not be started (${error.message})`));
@@ -158,7 +160,7 @@ async function launch(options: RoleOptions, signal?: AbortSignal): Promise<Run> 
   // Its last words may still lie in the channel when the exit is already known.
   if (child.connected) await once(child, 'disconnect');
   throw new CommandError(
-    `The ${name} role ${first}${sentence ? `: ${sentence}` : `; see ${options.logFile}.`}`,
+    `The ${name} role ${first}${sentence ? `: ${sentence}` : `; see ${options.logFile ?? 'its last words above'}.`}`,
   );
 }
 

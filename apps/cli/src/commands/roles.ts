@@ -5,7 +5,8 @@ import type { Context } from '../program.ts';
 const ORPHAN_GRACE_MS = 45_000;
 
 /** One role each, for production: settings from the environment, JSON lines on standard output. */
-export function addRoleCommands(program: Command, { env }: Context): void {
+export function addRoleCommands(program: Command, context: Context): void {
+  const { env } = context;
   program
     .command('api')
     .description('Run the HTTP API and the dashboard')
@@ -27,11 +28,19 @@ export function addRoleCommands(program: Command, { env }: Context): void {
       'pushes of one channel in flight at once (default: PUSHMILL_WORKER_CONCURRENCY)',
       wholeNumber(1, 10_000),
     )
-    .action(async (options: { vendors?: string[]; concurrency?: number }) => {
+    .option(
+      '--processes <n>',
+      'workers in processes of their own, started again when one dies; the first serves health and metrics on PUSHMILL_METRICS_PORT, each further one on the next port',
+      wholeNumber(1, 64),
+      1,
+    )
+    .action(async (options: { vendors?: string[]; concurrency?: number; processes: number }) => {
+      const { processes, ...own } = options;
+      if (own.vendors) await checkVendors(own.vendors);
+      if (processes > 1) return runSeveral(processes, own, context);
       endWithParent();
-      if (options.vendors) await checkVendors(options.vendors);
       const { run } = await import('@pushmill/worker');
-      await run(env, options);
+      await run(env, own);
     });
   program
     .command('receipts')
@@ -41,6 +50,31 @@ export function addRoleCommands(program: Command, { env }: Context): void {
       const { run } = await import('@pushmill/receipts');
       await run(env);
     });
+}
+
+async function runSeveral(
+  count: number,
+  { vendors, concurrency }: { vendors?: string[]; concurrency?: number },
+  { env, terminal }: Context,
+): Promise<void> {
+  const { loadConfig } = await import('@pushmill/config');
+  const { runWorkerProcesses } = await import('../worker-processes.ts');
+  const ending = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const)
+    process.once(signal, () => ending.abort());
+  await runWorkerProcesses({
+    count,
+    env,
+    args: [
+      ...(vendors ? ['--vendors', vendors.join(',')] : []),
+      ...(concurrency === undefined ? [] : ['--concurrency', String(concurrency)]),
+    ],
+    metricsPort: loadConfig(env).metricsPort,
+    say: (line) => terminal.note(line),
+    signal: ending.signal,
+    ready: () => process.send?.({ kind: 'ready', role: 'worker' }),
+  });
+  if (process.connected) process.disconnect?.();
 }
 
 /** A role closes by itself when its supervisor dies. One that hangs while it does must not stay for ever. */

@@ -44,6 +44,7 @@ describe('pushmill up --demo', () => {
     for (const channel of ['apns-token', 'apns-cert']) {
       assert.match(printed, new RegExp(`apns via ${channel}: accepted`));
     }
+    assert.match(printed, /fcm via fcm: accepted/);
     for (const channel of ['mpaas', 'mpaas-openapi']) {
       assert.match(printed, new RegExp(`mpaas via ${channel}: delivered`));
     }
@@ -88,7 +89,7 @@ describe('pushmill up --demo', () => {
     }
   });
 
-  for (const channel of ['apns-token', 'apns-cert', 'mpaas', 'baidu', 'tpns']) {
+  for (const channel of ['apns-token', 'apns-cert', 'fcm', 'mpaas', 'baidu', 'tpns']) {
     test(`verify proves the credential of ${channel} to its vendor`, async () => {
       const { code, stdout, stderr } = await tool('channels', 'verify', channel);
       assert.equal(code, 0, stderr);

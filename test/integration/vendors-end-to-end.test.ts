@@ -21,6 +21,7 @@ const authority = await createAuthority(new Date());
 const words: Readonly<Record<VendorName, { dead: RegExp; refused: RegExp }>> = {
   apns: { dead: /^Unregistered$/, refused: /^(InvalidProviderToken|BadCertificateEnvironment)$/ },
   baidu: { dead: /^(30607|30608|300200)$/, refused: /^(30603|401|403)/ },
+  fcm: { dead: /^UNREGISTERED$/, refused: /^IAM_PERMISSION_DENIED$/ },
   mpaas: { dead: /^800[0157]/, refused: /^(-1|SignatureDoesNotMatch|InvalidAccessKeyId)/ },
   tpns: { dead: /^(1008029|invalid_targe_list)$/, refused: /^(1008003|1008031)$/ },
 };
@@ -116,7 +117,7 @@ for (const name of Object.keys(vendors) as VendorName[]) {
 }
 
 describe('a clock that is an hour off', () => {
-  for (const name of ['baidu', 'mpaas', 'tpns'] as const) {
+  for (const name of ['baidu', 'fcm', 'mpaas', 'tpns'] as const) {
     it(`is told apart from a bad secret at ${name}, and costs no push`, async () => {
       const emulator = await start(name, { now: () => Date.now() + 3_600_000 });
       await bench.work({ vendorTable: vendors });

@@ -50,6 +50,11 @@ describe('readCredential', () => {
     assert.equal((await read({ cert: pem, key }, 'asked'))?.passphrase, 'asked');
   });
 
+  it('hands in the key file of a service account as it is', async () => {
+    const serviceAccount = file('key.json', '{"type":"service_account"}\n');
+    assert.deepEqual(await read({ serviceAccount }), { serviceAccount: '{"type":"service_account"}\n' });
+  });
+
   it('reads JSON of any vendor', async () => {
     assert.deepEqual(await read({ credential: file('c.json', '{"accessKeyId":"x"}') }), { accessKeyId: 'x' });
     assert.equal(await read({}), undefined);
@@ -57,6 +62,7 @@ describe('readCredential', () => {
 
   for (const [name, options, expected] of [
     ['two credentials', { p12, p8 }, /only one of --p12 and --p8/],
+    ['a service account beside another', { p8, serviceAccount: pem }, /of --p8 and --service-account\.$/],
     ['a .p8 of no known key', { p8: pem, teamId: 'x' }, /needs --key-id/],
     ['a .p8 without a team', { p8 }, /needs --team-id/],
     [

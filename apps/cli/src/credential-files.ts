@@ -12,6 +12,7 @@ export interface CredentialOptions {
   teamId?: string;
   cert?: string;
   key?: string;
+  serviceAccount?: string;
   passwordFile?: string;
   credential?: string;
 }
@@ -24,6 +25,7 @@ export function addCredentialOptions(command: Command): Command {
     .option('--team-id <id>', 'APNs: of the Apple developer account')
     .option('--cert <file>', 'APNs: certificate as PEM, with --key')
     .option('--key <file>', 'APNs: private key as PEM')
+    .option('--service-account <file>', 'FCM: key file of a service account, as the console gave it')
     .option(
       '--password-file <file>',
       'password of the .p12 or of the key, - for standard input (default: asked for)',
@@ -31,9 +33,11 @@ export function addCredentialOptions(command: Command): Command {
     .option('--credential <file>', 'any vendor: the credential as JSON, - for standard input');
 }
 
-/** Whether any of the options names an Apple credential, so that the vendor need not be said. */
-export function namesApnsFile(options: CredentialOptions): boolean {
-  return options.p12 !== undefined || options.p8 !== undefined || options.cert !== undefined;
+/** The vendor whose credential one of the options names, so that it need not be said. */
+export function vendorOfFile(options: CredentialOptions): string | undefined {
+  if (options.serviceAccount !== undefined) return 'fcm';
+  const isApple = options.p12 !== undefined || options.p8 !== undefined || options.cert !== undefined;
+  return isApple ? 'apns' : undefined;
 }
 
 /**
@@ -45,11 +49,11 @@ export async function readCredential(
   options: CredentialOptions,
   terminal: Terminal,
 ): Promise<Record<string, unknown> | undefined> {
-  const sources = (['p12', 'p8', 'cert', 'credential'] as const).filter(
-    (name) => options[name] !== undefined,
-  );
+  const sources = Object.entries(optionOf)
+    .filter(([name]) => options[name as keyof typeof optionOf] !== undefined)
+    .map(([, option]) => option);
   if (sources.length > 1) {
-    throw new CommandError(`A channel has one credential: use only one of --${sources.join(' and --')}.`);
+    throw new CommandError(`A channel has one credential: use only one of ${sources.join(' and ')}.`);
   }
   if (options.p12 !== undefined) {
     const p12 = (await readBytes(options.p12)).toString('base64');
@@ -62,9 +66,20 @@ export async function readCredential(
   }
   if (options.p8 !== undefined) return readTokenKey(options.p8, options, terminal);
   if (options.cert !== undefined) return readPemPair(options.cert, options, terminal);
+  if (options.serviceAccount !== undefined) {
+    return { serviceAccount: await readTextFile(options.serviceAccount, terminal) };
+  }
   if (options.credential !== undefined) return readJsonObject(options.credential, terminal);
   return undefined;
 }
+
+const optionOf = {
+  p12: '--p12',
+  p8: '--p8',
+  cert: '--cert',
+  serviceAccount: '--service-account',
+  credential: '--credential',
+};
 
 async function readTokenKey(path: string, options: CredentialOptions, terminal: Terminal) {
   // Apple names the file after the key.

@@ -293,6 +293,17 @@ describe('channels', () => {
     ]);
   });
 
+  it('add knows the vendor by the file', async () => {
+    answer = { status: 201, body: channel };
+    await run(['channels', 'add', 'c', '--service-account', '-'], { input: '{"type":"service_account"}' });
+    assert.deepEqual(seen[0]?.body, {
+      name: 'c',
+      vendor: 'fcm',
+      settings: {},
+      credential: { serviceAccount: '{"type":"service_account"}' },
+    });
+  });
+
   it('add says what is missing', async () => {
     await assert.rejects(run(['channels', 'add', 'c']), /--vendor/);
     await assert.rejects(run(['channels', 'add', 'c', '--vendor', 'apns']), /Hand in the credential/);

@@ -180,7 +180,12 @@ export function sharedInMemory(): SharedValues {
       const known = values.get(key);
       if (known !== undefined && known.until > Date.now()) return known.value;
       const value = make();
-      values.set(key, { value, until: Date.now() + ttlMs });
+      const entry = { value, until: Date.now() + ttlMs };
+      values.set(key, entry);
+      // Nothing was made, so the next one who asks makes it.
+      value.catch(() => {
+        if (values.get(key) === entry) values.delete(key);
+      });
       return value;
     },
     async forget(key, seen) {
@@ -189,16 +194,33 @@ export function sharedInMemory(): SharedValues {
   };
 }
 
-/** The credential with one field spoilt, once for each text in it: keys become other keys of the same kind. */
+/**
+ * The credential with one field spoilt, once for each text in it: keys become other keys of the same kind. Of a key
+ * file in JSON each text is spoilt by itself.
+ */
 export function spoilt(credential: Fields): { field: string; credential: Fields }[] {
   return Object.entries(credential).flatMap(([field, value]) => {
     if (typeof value !== 'string' || value === '') return [];
-    return [{ field, credential: { ...credential, [field]: spoil(value) } }];
+    const file = keyFile(value);
+    if (file === undefined) return [{ field, credential: { ...credential, [field]: spoil(value) } }];
+    return spoilt(file).map((within) => ({
+      field: `${field}.${within.field}`,
+      credential: { ...credential, [field]: JSON.stringify(within.credential) },
+    }));
   });
 }
 
+/** The fields of a text that is a file in JSON. */
+function keyFile(text: string): Fields | undefined {
+  return text.startsWith('{') ? (JSON.parse(text) as Fields) : undefined;
+}
+
+function isPrivateKey(text: string): boolean {
+  return text.includes('PRIVATE KEY') && !text.includes('CERTIFICATE');
+}
+
 function spoil(text: string): string {
-  if (text.includes('PRIVATE KEY') && !text.includes('CERTIFICATE')) {
+  if (isPrivateKey(text)) {
     const { asymmetricKeyType, asymmetricKeyDetails } = createPrivateKey(text);
     const { privateKey } =
       asymmetricKeyType === 'ec'
@@ -213,10 +235,13 @@ function spoil(text: string): string {
 
 /**
  * Pieces of a credential that must not be found anywhere: 24 characters out of the middle of each key and each
- * long secret. Short texts are left out, because a password like the emulator's is also an ordinary word.
+ * long secret. Short texts are left out, because a password like the emulator's is also an ordinary word, and all of
+ * a key file in JSON but its key: names and addresses stand there too.
  */
 export function secretPieces(credential: Fields): string[] {
   return Object.values(credential).flatMap((value) => {
+    const file = typeof value === 'string' ? keyFile(value) : undefined;
+    if (file !== undefined) return secretPieces({ key: Object.values(file).map(String).find(isPrivateKey) });
     if (typeof value !== 'string' || (value.includes('CERTIFICATE') && !value.includes('PRIVATE KEY')))
       return [];
     const lines = value.split('\n').filter((line) => line.length >= 20 && !line.includes('-----'));

@@ -41,7 +41,7 @@ export function soften(words: string, hidden: readonly string[]): string {
   return text.replace(/\s+/g, ' ').trim().slice(0, 200);
 }
 
-/** Of a `Retry-After` in seconds; vendors send no dates. */
+/** Of a `Retry-After` in seconds. FCM alone sends dates, too, and reads them in `fcm/answer.ts`. */
 export function retryAfter(response: PoolResponse, atLeastMs = 0): { retryAfterMs?: number } {
   const header = response.headers['retry-after'];
   const toldMs = header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : 0;

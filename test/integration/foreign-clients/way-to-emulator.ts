@@ -22,7 +22,14 @@ export function trustOnly(certificate: string): void {
  */
 export function lead(ways: Readonly<Record<string, string>>): void {
   const { connect } = tls;
-  const connectElsewhere = (options: tls.ConnectionOptions): tls.TLSSocket => {
+  const connectElsewhere = (
+    first: tls.ConnectionOptions | string,
+    name?: string,
+    more?: tls.ConnectionOptions,
+  ): tls.TLSSocket => {
+    // Node's HTTP/2 dials with port, as a text, and host before its options.
+    const options =
+      typeof first === 'object' ? first : { ...more, host: name as string, port: Number(first) };
     const { host = '', port } = options;
     const origin = ways[`${host}:${port}`];
     if (origin === undefined) throw new Error(`${host}:${port} was dialled and leads nowhere`);

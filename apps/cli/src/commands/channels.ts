@@ -3,8 +3,8 @@ import { type Command, Option } from 'commander';
 import {
   addCredentialOptions,
   type CredentialOptions,
-  namesApnsFile,
   readCredential,
+  vendorOfFile,
 } from '../credential-files.ts';
 import { CommandError } from '../failure.ts';
 import { readJsonObject } from '../option-values.ts';
@@ -44,7 +44,7 @@ export function addChannelsCommand(program: Command, context: Context): void {
 
   addCredentialOptions(channels.command('add').description('Add a channel'))
     .argument('<name>')
-    .option('--vendor <name>', 'e.g. apns, mpaas (default: apns where a .p12, .p8 or PEM is given)')
+    .option('--vendor <name>', 'e.g. apns, mpaas (default: that of the file, except of --credential)')
     .option('--topic <bundle id>', 'APNs: of the app')
     .addOption(
       new Option('--environment <name>', 'APNs: which device tokens').choices(['production', 'sandbox']),
@@ -59,11 +59,13 @@ export function addChannelsCommand(program: Command, context: Context): void {
         ...(options.topic === undefined ? {} : { topic: options.topic }),
         ...(options.environment === undefined ? {} : { environment: options.environment }),
       };
-      const vendor = options.vendor ?? whole.vendor ?? (namesApnsFile(options) ? 'apns' : undefined);
+      const vendor = options.vendor ?? whole.vendor ?? vendorOfFile(options);
       if (typeof vendor !== 'string') throw new CommandError('Say which vendor it is with --vendor.');
       const credential = (await readCredential(options, terminal)) ?? whole.credential;
       if (credential === undefined) {
-        throw new CommandError('Hand in the credential with --p12, --p8, --cert, --credential or --json.');
+        throw new CommandError(
+          'Hand in the credential with --p12, --p8, --cert, --service-account, --credential or --json.',
+        );
       }
       const added = await (await client()).channels.create({
         ...(whole.policy === undefined ? {} : { policy: whole.policy as Record<string, unknown> }),
@@ -80,7 +82,9 @@ export function addChannelsCommand(program: Command, context: Context): void {
     .action(async (name: string, options: CredentialOptions) => {
       const credential = await readCredential(options, terminal);
       if (!credential)
-        throw new CommandError('Hand in the new credential with --p12, --p8, --cert or --credential.');
+        throw new CommandError(
+          'Hand in the new credential with --p12, --p8, --cert, --service-account or --credential.',
+        );
       say(await (await client()).channels.rotate(name, credential), 'has the new credential');
     });
 

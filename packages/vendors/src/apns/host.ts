@@ -1,6 +1,6 @@
-import { getCACertificates } from 'node:tls';
 import type { Pool } from '@pushmill/http2';
 import { createPool } from '@pushmill/http2';
+import { trustedAuthorities } from '../trusted-authorities.ts';
 import type { ApnsCredential } from './credential.ts';
 import { fatalGoawayReasons } from './errors.ts';
 import type { ApnsSettings, Environment } from './settings.ts';
@@ -23,7 +23,7 @@ export class Host {
     this.environment = environment;
     this.own = environment === settings.environment;
     this.#mostRetired = Math.max(2, settings.maxConnections);
-    const ca = authorities(settings);
+    const ca = trustedAuthorities(settings);
     this.pool = createPool({
       origin,
       tls: {
@@ -105,11 +105,4 @@ export class Hosts {
     if (this.#closed) void host.pool.close(0);
     return host;
   }
-}
-
-/** PEM. An extra authority is trusted besides the public ones; an emulator's is the only one. */
-function authorities(settings: ApnsSettings): string | undefined {
-  if (settings.ca === undefined) return undefined;
-  if (settings.emulator === true) return settings.ca;
-  return [...getCACertificates('default'), settings.ca].join('\n');
 }

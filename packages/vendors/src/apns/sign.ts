@@ -1,15 +1,6 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-  sign,
-} from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { CredentialError } from '@pushmill/core';
+import { Seal } from '../seal.ts';
 import type { SharedValues } from '../vendor.ts';
 
 export interface SigningKey {
@@ -83,7 +74,7 @@ export type Refusal =
 export class ProviderTokens {
   readonly #key: SigningKey;
   readonly #privateKey: KeyObject;
-  readonly #sealingKey: Buffer;
+  readonly #seal: Seal;
   readonly #name: string;
   readonly #shared: SharedValues;
   readonly #now: () => number;
@@ -106,10 +97,7 @@ export class ProviderTokens {
   ) {
     this.#key = key;
     this.#privateKey = readKey(key);
-    const secret = this.#privateKey.export({ format: 'der', type: 'pkcs8' });
-    this.#sealingKey = Buffer.from(
-      hkdfSync('sha256', secret, key.teamId, 'pushmill apns provider token', 32),
-    );
+    this.#seal = new Seal(this.#privateKey, key.teamId, 'pushmill apns provider token');
     const publicKey = createPublicKey(this.#privateKey).export({ format: 'der', type: 'spki' });
     const identity = createHash('sha256')
       .update(`${key.teamId}.${key.keyId}.`)
@@ -222,33 +210,18 @@ export class ProviderTokens {
 
   async #make(): Promise<string> {
     const issuedAt = Math.floor(this.#now() / 1_000);
-    return this.#seal({
+    const made: ProviderToken = {
       token: signToken(this.#key, issuedAt, this.#privateKey),
       issuedAt: issuedAt * 1_000,
-    });
-  }
-
-  /** Redis holds no secret in clear, and a provider token is one for an hour. */
-  #seal(value: ProviderToken): string {
-    const nonce = randomBytes(12);
-    const cipher = createCipheriv('aes-256-gcm', this.#sealingKey, nonce);
-    const text = Buffer.concat([cipher.update(JSON.stringify(value), 'utf8'), cipher.final()]);
-    return Buffer.concat([nonce, cipher.getAuthTag(), text]).toString('base64');
+    };
+    return this.#seal.close(JSON.stringify(made));
   }
 
   #open(sealed: string): ProviderToken | undefined {
-    const bytes = Buffer.from(sealed, 'base64');
-    try {
-      const decipher = createDecipheriv('aes-256-gcm', this.#sealingKey, bytes.subarray(0, 12), {
-        authTagLength: 16,
-      });
-      decipher.setAuthTag(bytes.subarray(12, 28));
-      const text = Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8');
-      const { token, issuedAt } = JSON.parse(text) as ProviderToken;
-      return { token, issuedAt };
-    } catch {
-      return undefined;
-    }
+    const text = this.#seal.open(sealed);
+    if (text === undefined) return undefined;
+    const { token, issuedAt } = JSON.parse(text) as ProviderToken;
+    return { token, issuedAt };
   }
 }
 

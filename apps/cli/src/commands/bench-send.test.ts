@@ -13,10 +13,16 @@ it('bench send measures every contender in a process of its own and judges by wh
   await bench.parseAsync(['send', ...sizes, '--sink', 'node', '--json'], { from: 'user' });
   const [report] = terminal.documents as SendReport[];
   assert.ok(report);
-  assert.equal(report.contenders.length + report.absent.length, 4);
-  for (const { figures } of report.contenders) {
-    for (const figure of ['cpuUs', 'perSecond', 'cores', 'sinkCpuUs', 'sinkCores', 'connections'] as const) {
-      assert.ok(figures[figure].median > 0, figure);
+  assert.deepEqual(
+    report.vendors.map(({ vendor }) => vendor),
+    ['apns', 'fcm'],
+  );
+  for (const { contenders, absent } of report.vendors) {
+    assert.equal(contenders.length + absent.length, 4);
+    for (const { name, figures } of contenders) {
+      for (const figure of ['cpuUs', 'perSecond', 'cores', 'sinkCpuUs', 'sinkCores'] as const) {
+        assert.ok(figures[figure].median > 0, `${name}: ${figure}`);
+      }
     }
   }
   // So few pushes prove nothing of the bars; only that the exit code follows them.

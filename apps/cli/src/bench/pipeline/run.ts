@@ -85,7 +85,9 @@ async function sendBare(
 ): Promise<Figures<LoadFigure>> {
   const common = { pushes, inFlight: IN_FLIGHT };
   const question: ContenderQuestion =
-    round < 0 ? { kind: 'warm-up', name: 'node:http2', target, ...common } : { kind: 'measure', ...common };
+    round < 0
+      ? { kind: 'warm-up', vendor: 'apns', name: 'node:http2', target, ...common }
+      : { kind: 'measure', ...common };
   const sinkBefore = await sink.cpuUs();
   const busy = startBusy();
   const { taken, cpuUs, wallUs } = await child.ask<OwnFigures>(question, signal);

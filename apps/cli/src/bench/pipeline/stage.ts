@@ -22,12 +22,12 @@ export async function setStage(cluster: Cluster, signal: AbortSignal): Promise<S
   const machine = describeMachine({ ...(await serverVersions(cluster)), BullMQ: await bullmqVersion() });
   const sink = await startSink('auto', folder, signal);
   const target = newTarget(sink.port, sink.ca);
-  const { ca, topic } = target;
+  const { ca, apns } = target;
   return {
     machine: { ...machine, versions: { ...machine.versions, [`${sink.kind} (the sink)`]: sink.version } },
     sink,
     target,
-    destination: { origin: `https://localhost:${sink.port}`, ca, topic },
+    destination: { origin: `https://localhost:${sink.port}`, ca, topic: apns.topic },
   };
 }
 

@@ -1,11 +1,12 @@
 /* One contender: warms up, then measures itself. */
 
 import { answerQuestions } from '../script-process.ts';
-import { type Client, type ContenderName, contenders } from './contenders.ts';
+import type { Client } from './client.ts';
+import { contenders, type SendVendor } from './contenders.ts';
 import { type PlannedPush, planPushes, type Target } from './load.ts';
 
 export type ContenderQuestion =
-  | { kind: 'warm-up'; name: ContenderName; target: Target; pushes: number; inFlight: number }
+  | { kind: 'warm-up'; name: string; target: Target; vendor: SendVendor; pushes: number; inFlight: number }
   | { kind: 'measure'; pushes: number; inFlight: number };
 
 /** What it says of the pushes that it measured. */
@@ -20,11 +21,16 @@ export interface OwnFigures {
 }
 
 let client: Client | undefined;
+let vendor: SendVendor = 'apns';
 
 answerQuestions<ContenderQuestion>(async (question) => {
-  if (question.kind === 'warm-up') client = await contenders[question.name](question.target);
+  if (question.kind === 'warm-up') {
+    vendor = question.vendor;
+    const contender = contenders[vendor].find(({ name }) => name === question.name);
+    client = await contender?.open(question.target);
+  }
   if (!client) throw new Error('A contender has to be warmed up first.');
-  const pushes = planPushes(question.pushes);
+  const pushes = planPushes(question.pushes, vendor);
   const [startedAt, cpu] = [performance.now(), process.cpuUsage()];
   const taken = await sendAll(client, pushes, question.inFlight);
   const used = process.cpuUsage(cpu);
@@ -46,6 +52,12 @@ function openConnections(): number {
 async function sendAll(sender: Client, pushes: readonly PlannedPush[], inFlight: number): Promise<number> {
   let next = 0;
   let taken = 0;
+  if (sender.sendTogether) {
+    for (; next < pushes.length; next += inFlight) {
+      taken += await sender.sendTogether(pushes.slice(next, next + inFlight));
+    }
+    return taken;
+  }
   const sendNext = async () => {
     while (next < pushes.length) {
       const push = pushes[next] as PlannedPush;

@@ -3,13 +3,16 @@ import { CommandError } from '../../failure.ts';
 import { describeMachine, type Machine } from '../machine.ts';
 import { alternate, type Figures, type Rounds } from '../rounds.ts';
 import { ScriptProcess } from '../script-process.ts';
+import { type Contender, packageFile } from './client.ts';
 import type { ContenderQuestion, OwnFigures } from './contender-process.ts';
-import { type ContenderName, contenders, packageFile } from './contenders.ts';
+import { contenders, type SendVendor } from './contenders.ts';
 import { newTarget, type Target } from './load.ts';
 import { type Sink, startSink } from './sink.ts';
 import type { SinkKind } from './sink-process.ts';
 
 export interface SendOptions {
+  /** One after the other. */
+  vendors: readonly SendVendor[];
   /** Measured, of each contender in each round. */
   pushes: number;
   /** Sent before by the same process, until the compiler has seen enough. */
@@ -29,47 +32,67 @@ export type FigureName = 'cpuUs' | 'perSecond' | 'cores' | 'sinkCpuUs' | 'sinkCo
 export interface SendMeasurement {
   machine: Machine;
   sink: Pick<Sink, 'kind' | 'version' | 'insteadOfNginx'>;
+  vendors: VendorMeasurement[];
+}
+
+export interface VendorMeasurement {
+  vendor: SendVendor;
   rounds: Rounds<FigureName>;
   /** Contenders that are not installed. */
-  absent: ContenderName[];
+  absent: string[];
 }
 
 /**
- * Measures every contender that is installed in turn, round after round, each time in a new process that is warmed up
- * first.
+ * Measures of each vendor every contender that is installed in turn, round after round, each time in a new process that
+ * is warmed up first.
  * @throws CommandError  when a push was answered otherwise than with 200
  */
 export async function measureSend(options: SendOptions): Promise<SendMeasurement> {
-  const { rounds, progress, signal } = options;
-  const versions = await installedVersions();
-  const names = Object.keys(contenders) as ContenderName[];
-  const present = names.filter((name) => versions[name] !== null);
-  const sink = await startSink(options.sink, options.folder, signal);
+  const versions = await installedVersions(options.vendors);
+  const sink = await startSink(options.sink, options.folder, options.signal);
   try {
-    const target = newTarget(sink.port, sink.ca);
-    const machine = describeMachine({
-      ...Object.fromEntries(Object.entries(versions).filter(([, version]) => version !== null)),
-      ...(sink.kind === 'nginx' ? { nginx: sink.version } : {}),
-    } as Record<string, string>);
-    const found = await alternate<FigureName>(
-      present.map((name) => ({ name, run: () => run(name, target, sink, options) })),
-      // Each process warms itself up.
-      { rounds, warmUp: false, progress, signal },
-    );
     const { kind, version, insteadOfNginx } = sink;
+    const machine = describeMachine({
+      ...Object.fromEntries(versions),
+      ...(kind === 'nginx' ? { nginx: version } : {}),
+    });
+    const vendors: VendorMeasurement[] = [];
+    for (const vendor of options.vendors) {
+      vendors.push(await measureVendor(vendor, (name) => versions.has(name), sink, options));
+    }
     return {
       machine,
       sink: { kind, version, ...(insteadOfNginx === undefined ? {} : { insteadOfNginx }) },
-      rounds: found,
-      absent: names.filter((name) => versions[name] === null),
+      vendors,
     };
   } finally {
     await sink.stop();
   }
 }
 
+async function measureVendor(
+  vendor: SendVendor,
+  isInstalled: (packageName: string) => boolean,
+  sink: Sink,
+  options: SendOptions,
+): Promise<VendorMeasurement> {
+  const { rounds, signal } = options;
+  const isPresent = (contender: Contender) => !contender.package || isInstalled(contender.package);
+  const target = newTarget(vendor === 'fcm' ? sink.fcmPort : sink.port, sink.ca);
+  const found = await alternate<FigureName>(
+    contenders[vendor]
+      .filter(isPresent)
+      .map(({ name }) => ({ name, run: () => run(vendor, name, target, sink, options) })),
+    // Each process warms itself up.
+    { rounds, warmUp: false, progress: (line) => options.progress(`${vendor}, ${line}`), signal },
+  );
+  const absent = contenders[vendor].filter((contender) => !isPresent(contender)).map(({ name }) => name);
+  return { vendor, rounds: found, absent };
+}
+
 async function run(
-  name: ContenderName,
+  vendor: SendVendor,
+  name: string,
   target: Target,
   sink: Sink,
   { pushes, warmUp, inFlight, signal }: SendOptions,
@@ -85,7 +108,7 @@ async function run(
     return figures;
   };
   try {
-    await ask({ kind: 'warm-up', name, target, pushes: warmUp, inFlight });
+    await ask({ kind: 'warm-up', vendor, name, target, pushes: warmUp, inFlight });
     const before = await sink.cpuUs();
     const { cpuUs, wallUs, connections } = await ask({ kind: 'measure', pushes, inFlight });
     const after = await sink.cpuUs();
@@ -103,12 +126,12 @@ async function run(
   }
 }
 
-/** Of the contenders that are packages; null for one that is not installed. */
-async function installedVersions(): Promise<Partial<Record<ContenderName, string | null>>> {
-  const versions: Partial<Record<ContenderName, string | null>> = {};
-  for (const name of ['@parse/node-apn', 'apns2'] as const) {
-    const file = packageFile(name);
-    versions[name] = file ? (JSON.parse(await readFile(file, 'utf8')) as { version: string }).version : null;
+/** Of the contenders' packages, by name; one that is not installed is not there. */
+async function installedVersions(vendors: readonly SendVendor[]): Promise<Map<string, string>> {
+  const versions = new Map<string, string>();
+  for (const { package: name } of vendors.flatMap((vendor): readonly Contender[] => contenders[vendor])) {
+    const file = name && packageFile(name);
+    if (file) versions.set(name, (JSON.parse(await readFile(file, 'utf8')) as { version: string }).version);
   }
   return versions;
 }

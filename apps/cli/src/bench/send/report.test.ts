@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { alternate, type Figures } from '../rounds.ts';
-import type { ContenderName } from './contenders.ts';
+import { contenders, type SendVendor } from './contenders.ts';
 import type { FigureName, SendMeasurement } from './measurement.ts';
-import { reportSend, sendText } from './report.ts';
+import { reportSend, type SendReport, sendText } from './report.ts';
 
 const options = { pushes: 1_000, warmUp: 100, rounds: 2, inFlight: 400 };
-const all: ContenderName[] = ['node:http2', 'pushmill', '@parse/node-apn', 'apns2'];
 
-type Given = Partial<Record<ContenderName, Partial<Figures<FigureName>>>>;
+/** By the name of the contender; one that is left out is not installed. */
+type Given = Record<string, Partial<Figures<FigureName>>>;
 
-async function measured(given: Given): Promise<SendMeasurement> {
+async function measured(given: Given, vendor: SendVendor): Promise<SendMeasurement> {
   const usual = { cpuUs: 50, perSecond: 10_000, cores: 0.5, sinkCpuUs: 20, sinkCores: 0.2, connections: 1 };
   const rounds = await alternate<FigureName>(
     Object.entries(given).map(([name, own]) => ({ name, run: async () => ({ ...usual, ...own }) })),
@@ -27,38 +27,71 @@ async function measured(given: Given): Promise<SendMeasurement> {
       versions: {},
     },
     sink: { kind: 'nginx', version: '1.22.1' },
-    rounds,
-    absent: all.filter((name) => !given[name]),
+    vendors: [
+      {
+        vendor,
+        rounds,
+        absent: contenders[vendor].map(({ name }) => name).filter((name) => !given[name]),
+      },
+    ],
   };
 }
 
-const report = async (given: Given) => reportSend(await measured(given), options);
+const report = async (given: Given, vendor: SendVendor = 'apns') =>
+  reportSend(await measured(given, vendor), options);
+const verdicts = ({ vendors }: SendReport) =>
+  vendors.flatMap(({ bars }) => bars.map(({ other, holds }) => [other, holds]));
 
 describe('the bars', () => {
-  const cases: [string, Record<ContenderName, number>, (boolean | null)[]][] = [
-    ['hold', { 'node:http2': 40, pushmill: 50, '@parse/node-apn': 51, apns2: 90 }, [true, true, true]],
-    ['the floor', { 'node:http2': 39, pushmill: 50, '@parse/node-apn': 51, apns2: 90 }, [false, true, true]],
-    ['as much', { 'node:http2': 40, pushmill: 50, '@parse/node-apn': 50, apns2: 90 }, [true, false, true]],
-    ['apns2', { 'node:http2': 40, pushmill: 50, '@parse/node-apn': 51, apns2: 49 }, [true, true, false]],
+  const apns = (floor: number, nodeApn: number, apns2: number): Given => ({
+    'node:http2': { cpuUs: floor },
+    pushmill: { cpuUs: 50 },
+    '@parse/node-apn': { cpuUs: nodeApn },
+    apns2: { cpuUs: apns2 },
+  });
+  const fcm = (floor: number, together: number, single: number): Given => ({
+    'node:http2': { cpuUs: floor },
+    pushmill: { cpuUs: 50 },
+    'firebase-admin sendEach': { cpuUs: together },
+    'firebase-admin send': { cpuUs: single },
+  });
+  const cases: [string, SendVendor, Given, boolean[]][] = [
+    ['hold', 'apns', apns(40, 51, 90), [true, true, true]],
+    ['the floor', 'apns', apns(39, 51, 90), [false, true, true]],
+    ['as much', 'apns', apns(40, 50, 90), [true, false, true]],
+    ['apns2', 'apns', apns(40, 51, 49), [true, true, false]],
+    ['hold', 'fcm', fcm(40, 51, 90), [true, true, true]],
+    ['the floor', 'fcm', fcm(39, 51, 90), [false, true, true]],
+    ['sendEach', 'fcm', fcm(40, 50, 90), [true, false, true]],
+    ['send', 'fcm', fcm(40, 51, 49), [true, true, false]],
   ];
-  for (const [name, cpu, expected] of cases) {
-    it(name, async () => {
-      const given = Object.fromEntries(Object.entries(cpu).map(([key, cpuUs]) => [key, { cpuUs }]));
-      const { bars, holds } = await report(given);
+  for (const [name, vendor, given, expected] of cases) {
+    it(`${vendor}: ${name}`, async () => {
+      const found = await report(given, vendor);
+      const others = Object.keys(given).filter((other) => other !== 'pushmill');
       assert.deepEqual(
-        bars.map((bar) => bar.holds),
-        expected,
+        verdicts(found),
+        others.map((other, index) => [other, expected[index]]),
       );
-      assert.equal(holds, !expected.includes(false));
+      assert.equal(found.holds, !expected.includes(false));
     });
   }
 
+  it('are those of both vendors', async () => {
+    const [good, bad] = [await measured(apns(40, 51, 90), 'apns'), await measured(fcm(40, 50, 90), 'fcm')];
+    const both = reportSend({ ...good, vendors: [...good.vendors, ...bad.vendors] }, options);
+    assert.equal(verdicts(both).length, 6);
+    assert.equal(both.holds, false);
+    assert.match(sendText(both), /^APNs\n[\s\S]*^FCM\n/m);
+  });
+
   it('are not judged beside what is not installed, and it is said', async () => {
     const found = await report({ 'node:http2': {}, pushmill: {}, '@parse/node-apn': { cpuUs: 60 } });
-    assert.deepEqual(
-      found.bars.map(({ holds }) => holds),
-      [true, true, null],
-    );
+    assert.deepEqual(verdicts(found), [
+      ['node:http2', true],
+      ['@parse/node-apn', true],
+      ['apns2', null],
+    ]);
     assert.equal(found.holds, true);
     assert.match(sendText(found), /^apns2 is not installed and was not measured$/m);
     assert.match(sendText(found), /^CPU beside apns2: not measured; the bar is below 1\.$/m);

@@ -1,21 +1,18 @@
 import { table } from '../../table.ts';
 import { machineText } from '../machine.ts';
 import { type Spread, spreadText } from '../rounds.ts';
-import type { ContenderName } from './contenders.ts';
-import type { FigureName, SendMeasurement, SendOptions } from './measurement.ts';
+import { contenders, type SendVendor } from './contenders.ts';
+import type { FigureName, SendMeasurement, SendOptions, VendorMeasurement } from './measurement.ts';
 
 /** What the design asks of pushmill's CPU per push, as a multiple of another's in the same round. */
-const bars: readonly { other: ContenderName; words: string; holds: (times: number) => boolean }[] = [
-  { other: 'node:http2', words: 'at most 1.25', holds: (times) => times <= 1.25 },
-  { other: '@parse/node-apn', words: 'below 1', holds: (times) => times < 1 },
-  { other: 'apns2', words: 'below 1', holds: (times) => times < 1 },
-];
+const floorBar = { words: 'at most 1.25', holds: (times: number) => times <= 1.25 };
+const rivalBar = { words: 'below 1', holds: (times: number) => times < 1 };
 
 /** A process this busy may have been what was waited for. */
 const BUSY_CORES = 0.9;
 
 export interface Bar {
-  other: ContenderName;
+  other: string;
   /** pushmill's CPU per push by the other's, round by round; null when the other is not installed. */
   times: Spread | null;
   bar: string;
@@ -23,39 +20,71 @@ export interface Bar {
   holds: boolean | null;
 }
 
-export interface SendReport extends Omit<SendMeasurement, 'rounds'> {
-  options: Pick<SendOptions, 'pushes' | 'warmUp' | 'rounds' | 'inFlight'>;
+export interface VendorReport extends Omit<VendorMeasurement, 'rounds'> {
   contenders: { name: string; figures: Record<FigureName, Spread> }[];
   bars: Bar[];
+}
+
+export interface SendReport extends Omit<SendMeasurement, 'vendors'> {
+  options: Pick<SendOptions, 'pushes' | 'warmUp' | 'rounds' | 'inFlight'>;
+  vendors: VendorReport[];
   /** No bar that could be judged is broken. */
   holds: boolean;
 }
 
 export function reportSend(measurement: SendMeasurement, options: SendReport['options']): SendReport {
-  const { rounds, ...rest } = measurement;
-  const judged = bars.map(({ other, words, holds }): Bar => {
-    if (rest.absent.includes(other)) return { other, times: null, bar: words, holds: null };
-    const times = rounds.ratio('cpuUs', 'pushmill', other);
-    return { other, times, bar: words, holds: holds(times.median) };
-  });
-  const { pushes, warmUp, inFlight } = options;
+  const { pushes, warmUp, rounds, inFlight } = options;
+  const vendors = measurement.vendors.map(reportVendor);
   return {
-    ...rest,
-    options: { pushes, warmUp, rounds: options.rounds, inFlight },
-    contenders: rounds.contenders,
-    bars: judged,
-    holds: judged.every(({ holds }) => holds !== false),
+    ...measurement,
+    options: { pushes, warmUp, rounds, inFlight },
+    vendors,
+    holds: vendors.every(({ bars }) => bars.every(({ holds }) => holds !== false)),
   };
 }
 
+function reportVendor({ vendor, rounds, absent }: VendorMeasurement): VendorReport {
+  const others = contenders[vendor].map(({ name }) => name).filter((name) => name !== 'pushmill');
+  const bars = others.map((other): Bar => {
+    const { words, holds } = other === 'node:http2' ? floorBar : rivalBar;
+    if (absent.includes(other)) return { other, times: null, bar: words, holds: null };
+    const times = rounds.ratio('cpuUs', 'pushmill', other);
+    return { other, times, bar: words, holds: holds(times.median) };
+  });
+  return { vendor, contenders: rounds.contenders, absent, bars };
+}
+
+/** How the table of each vendor is headed, and what is to be known of its contenders. */
+const words: Record<SendVendor, { title: string; note: string }> = {
+  apns: {
+    title: 'APNs',
+    note: 'apns2 sends no apns-id; the other headers of APNs and the payload are the same for all.',
+  },
+  fcm: {
+    title: 'FCM',
+    note: [
+      'The message is the same for all. A connection has 100 streams, as Google allows.',
+      'firebase-admin’s send goes over HTTP/1.1; its sendEach is given the pushes of one time together and opens a connection a call.',
+    ].join(' '),
+  },
+};
+
 export function sendText(report: SendReport): string {
-  const { machine, sink, options, contenders, absent } = report;
+  const { machine, sink, options } = report;
   return [
     machineText(machine),
     `${options.rounds} rounds; in each, a new process a contender sends ${options.pushes} pushes to distinct tokens after ${options.warmUp} to warm up, ${options.inFlight} handed over at a time`,
     `the sink is ${sink.kind === 'nginx' ? `nginx ${sink.version}` : 'a Node server'} in a process of its own, over TLS${sink.insteadOfNginx ? ` (${sink.insteadOfNginx})` : ''}`,
-    ...absent.map((name) => `${name} is not installed and was not measured`),
+    ...report.vendors.map(vendorText),
+  ].join('\n');
+}
+
+function vendorText({ vendor, contenders, absent, bars }: VendorReport): string {
+  const { title, note } = words[vendor];
+  return [
     '',
+    title,
+    ...absent.map((name) => `${name} is not installed and was not measured`),
     table(
       ['contender', 'CPU µs/push', 'pushes/s', 'cores', 'connections', 'sink CPU µs/push', 'sink cores'],
       contenders.map(({ name, figures }) => [
@@ -69,9 +98,9 @@ export function sendText(report: SendReport): string {
       ]),
     ),
     '',
-    ...report.bars.map(barText),
+    ...bars.map(barText),
     limitText(contenders),
-    'apns2 sends no apns-id; the other headers of APNs and the payload are the same for all.',
+    note,
   ].join('\n');
 }
 
@@ -81,7 +110,7 @@ function barText({ other, times, bar, holds }: Bar): string {
 }
 
 /** What kept pushes/s from being higher, as far as the figures tell. CPU a push does not depend on it. */
-function limitText(contenders: SendReport['contenders']): string {
+function limitText(contenders: VendorReport['contenders']): string {
   const limits = { 'its own CPU': [] as string[], 'the sink': [] as string[], neither: [] as string[] };
   for (const { name, figures } of contenders) {
     if (figures.sinkCores.most >= BUSY_CORES) limits['the sink'].push(name);

@@ -1,12 +1,13 @@
-/* What stands in for APNs: answers every push with 200 once it has read it, and nothing else. */
+/* What stands in for the vendors: answers every push with 200 once it has read it, and nothing else. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createSecureServer, type ServerHttp2Stream } from 'node:http2';
+import { createSecureServer, type Http2ServerRequest } from 'node:http2';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { answerQuestions } from '../script-process.ts';
+import { ACCESS_TOKEN, APNS_STREAMS, FCM_STREAMS } from './load.ts';
 import { nginxConfig } from './nginx.ts';
 
 export type SinkKind = 'nginx' | 'node';
@@ -16,12 +17,13 @@ export type SinkQuestion =
   { kind: 'start'; sink: SinkKind; certificate: string; folder: string } | { kind: 'cpu' };
 
 export interface StartedSink {
+  /** For APNs. */
   port: number;
+  /** Of its own, since a connection may have fewer streams. */
+  fcmPort: number;
   version: string;
 }
 
-/** Streams that a connection may have open, as APNs allows. */
-const STREAMS = 1_000;
 const NGINX_WITHIN_MS = 5_000;
 /** Where a system keeps it that does not list it for everybody. */
 const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/usr/local/sbin`;
@@ -55,9 +57,13 @@ async function startNginx(about: { certificate: string; folder: string }): Promi
   const { stderr: told } = await promisify(execFile)('nginx', ['-v'], { env: { PATH } }).catch(() => {
     throw new Error('nginx is not installed.');
   });
-  const port = await freePort();
+  const [port, fcmPort] = [await freePort(), await freePort()];
   const config = join(about.folder, 'nginx.conf');
-  await writeFile(config, nginxConfig({ ...about, port, streams: STREAMS }));
+  const servers = [
+    { port, streams: APNS_STREAMS },
+    { port: fcmPort, streams: FCM_STREAMS },
+  ];
+  await writeFile(config, nginxConfig({ ...about, servers }));
   const child = spawn('nginx', ['-e', 'stderr', '-p', about.folder, '-c', config], {
     env: { PATH },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -68,7 +74,7 @@ async function startNginx(about: { certificate: string; folder: string }): Promi
     words += text;
   });
   const deadline = Date.now() + NGINX_WITHIN_MS;
-  while (!(await answers(port))) {
+  while (!(await answers(fcmPort))) {
     const isLate = Date.now() > deadline;
     if (isLate || child.exitCode !== null) {
       child.kill('SIGKILL');
@@ -77,20 +83,38 @@ async function startNginx(about: { certificate: string; folder: string }): Promi
     }
     await delay(10);
   }
-  return { port, version: /nginx\/(\S+)/.exec(told)?.[1] ?? 'unknown' };
+  return { port, fcmPort, version: /nginx\/(\S+)/.exec(told)?.[1] ?? 'unknown' };
 }
 
 async function startNode(certificate: string): Promise<StartedSink> {
   const pem = await readFile(certificate);
-  const server = createSecureServer({ cert: pem, key: pem, settings: { maxConcurrentStreams: STREAMS } });
-  server.on('stream', (stream: ServerHttp2Stream, headers) => {
-    const id = headers['apns-id'] ?? crypto.randomUUID();
-    stream.on('error', () => {});
-    stream.on('end', () => stream.respond({ ':status': 200, 'apns-id': id }, { endStream: true }));
-    stream.resume();
+  const [port, fcmPort] = [await listen(pem, APNS_STREAMS), await listen(pem, FCM_STREAMS)];
+  return { port, fcmPort, version: process.versions.node };
+}
+
+async function listen(pem: Buffer, maxConcurrentStreams: number): Promise<number> {
+  const options = { cert: pem, key: pem, allowHTTP1: true, settings: { maxConcurrentStreams } };
+  const server = createSecureServer(options, (request, response) => {
+    request.on('error', () => {});
+    request.on('end', () => {
+      const { headers, body = '' } = answerTo(request);
+      response.writeHead(200, headers).end(body);
+    });
+    request.resume();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { port: (server.address() as AddressInfo).port, version: process.versions.node };
+  return (server.address() as AddressInfo).port;
+}
+
+function answerTo({ url, headers }: Http2ServerRequest): { headers: Record<string, string>; body?: string } {
+  const json = { 'content-type': 'application/json' };
+  if (url === '/token') {
+    const fields = { access_token: ACCESS_TOKEN, expires_in: 3_599, token_type: 'Bearer' };
+    return { headers: json, body: JSON.stringify(fields) };
+  }
+  const id = headers['apns-id']?.toString() ?? crypto.randomUUID();
+  if (url.startsWith('/v1/')) return { headers: json, body: `{"name":"projects/p/messages/${id}"}` };
+  return { headers: { 'apns-id': id } };
 }
 
 function answers(port: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type BacklogRun, backlogText, judgeBacklog } from './backlog-verdict.ts';
+import { type BacklogFill, type BacklogRun, backlogText, judgeBacklog } from './backlog-verdict.ts';
 import { describeMachine } from './machine.ts';
 import { alternate } from './rounds.ts';
 
@@ -8,16 +8,20 @@ const run: BacklogRun = {
   perSecond: 4_000,
   redisPeakBytes: 8_000_000,
   redisBoundBytes: 20_000_000,
-  fillBytesPerPush: 300,
-  pushBytes: 180,
-  pushIndexBytes: 100,
-  batchBytes: 20,
   totalCpuMicros: 152,
   workerCpuMicros: 90,
   postgresCpuMicros: 60,
   redisCpuMicros: 1,
   apiCpuMicros: 1,
   vendorCpuMicros: 50,
+};
+
+const fill: BacklogFill = {
+  perSecond: 60_000,
+  bytesPerPush: 300,
+  pushBytes: 180,
+  pushIndexBytes: 100,
+  batchBytes: 20,
 };
 
 async function judged(sizes: Record<number, Partial<BacklogRun>>) {
@@ -32,7 +36,8 @@ async function judged(sizes: Record<number, Partial<BacklogRun>>) {
     signal: new AbortController().signal,
   });
   const names = contenders.map(({ name }) => Number(name)).reverse();
-  return judgeBacklog({ machine: describeMachine(), pushes: 1_000, rounds: 2, sizes: names, found });
+  const fills = new Map(names.map((size) => [size, { ...fill, bytesPerPush: size }]));
+  return judgeBacklog({ machine: describeMachine(), pushes: 1_000, rounds: 2, sizes: names, fills, found });
 }
 
 describe('judgeBacklog', () => {
@@ -42,6 +47,7 @@ describe('judgeBacklog', () => {
       found.sizes.map(({ size }) => size),
       [10_000, 1_000_000, 10_000_000],
     );
+    assert.ok(found.sizes.every(({ size, fill }) => fill.bytesPerPush === size));
     assert.equal(found.ratio.median, 0.9);
     assert.equal(found.holds, true);
   });

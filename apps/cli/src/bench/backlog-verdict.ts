@@ -8,11 +8,6 @@ export interface BacklogRun {
   perSecond: number;
   redisPeakBytes: number;
   redisBoundBytes: number;
-  /** Of the ledger: what a push that waits takes, and of that its row, the indexes on it, and its share of the batch. */
-  fillBytesPerPush: number;
-  pushBytes: number;
-  pushIndexBytes: number;
-  batchBytes: number;
   /** Of roles and servers. */
   totalCpuMicros: number;
   workerCpuMicros: number;
@@ -22,11 +17,21 @@ export interface BacklogRun {
   vendorCpuMicros: number;
 }
 
+/** How the ledger took the pushes that wait. */
+export interface BacklogFill {
+  perSecond: number;
+  /** What a push that waits takes, and of that its row, the indexes on it, and its share of the batch. */
+  bytesPerPush: number;
+  pushBytes: number;
+  pushIndexBytes: number;
+  batchBytes: number;
+}
+
 export interface BacklogFindings {
   machine: Machine;
   pushes: number;
   rounds: number;
-  sizes: { size: number; figures: Record<keyof BacklogRun, Spread> }[];
+  sizes: { size: number; fill: BacklogFill; figures: Record<keyof BacklogRun, Spread> }[];
   /** The rate of the largest as a share of that of the smallest, round by round. */
   ratio: Spread;
   /** The same of the CPU of roles and servers a push, which a busy machine changes less. */
@@ -43,6 +48,7 @@ const bar = { ratio: 0.9, size: 10_000_000 };
 export function judgeBacklog(
   measures: Pick<BacklogFindings, 'machine' | 'pushes' | 'rounds'> & {
     sizes: readonly number[];
+    fills: ReadonlyMap<number, BacklogFill>;
     found: Rounds<keyof BacklogRun>;
   },
 ): BacklogFindings {
@@ -50,7 +56,11 @@ export function judgeBacklog(
   const ordered = [...measures.sizes].sort((a, b) => a - b);
   const sizes = ordered.map((size) => {
     const own = found.contenders.find(({ name }) => name === String(size));
-    return { size, figures: own?.figures as Record<keyof BacklogRun, Spread> };
+    return {
+      size,
+      fill: measures.fills.get(size) as BacklogFill,
+      figures: own?.figures as Record<keyof BacklogRun, Spread>,
+    };
   });
   const ratio = found.ratio('perSecond', String(ordered.at(-1)), String(ordered[0]));
   const cpuRatio = found.ratio('totalCpuMicros', String(ordered.at(-1)), String(ordered[0]));
@@ -69,19 +79,21 @@ export function backlogText(found: BacklogFindings): string {
   const { sizes, ratio } = found;
   const largest = sizes.at(-1)?.size ?? 0;
   const smallest = sizes[0]?.size ?? 0;
-  const count = (value: number) => value.toLocaleString('en');
+  const count = (value: number) => Math.round(value).toLocaleString('en');
   return [
     machineText(found.machine),
-    `${count(found.pushes)} pushes counted with so many still waiting on their channel at the end; ${found.rounds} rounds in turn, each on servers of its own`,
+    `${count(found.pushes)} pushes counted with so many still waiting on their channel at the end; ${found.rounds} rounds in turn after a warm-up, each size on servers of its own, all up at once`,
+    'After it was filled and after each round a ledger was vacuumed, analysed and written to the disk; autovacuum is on.',
     '',
     table(
-      ['waiting', 'pushes/s', 'Redis at most', 'bound', 'ledger bytes a push'],
-      sizes.map(({ size, figures }) => [
+      ['waiting', 'pushes/s', 'Redis at most', 'bound', 'ledger bytes a push', 'filled at'],
+      sizes.map(({ size, fill, figures }) => [
         count(size),
         spreadText(figures.perSecond),
         byteText(figures.redisPeakBytes.most),
         byteText(figures.redisBoundBytes.least),
-        `${spreadText(figures.fillBytesPerPush)}: row ${spreadText(figures.pushBytes)}, its indexes ${spreadText(figures.pushIndexBytes)}, batch ${spreadText(figures.batchBytes, 1)}`,
+        `${count(fill.bytesPerPush)}: row ${count(fill.pushBytes)}, its indexes ${count(fill.pushIndexBytes)}, batch ${count(fill.batchBytes)}`,
+        `${count(fill.perSecond)}/s`,
       ]),
     ),
     '',

@@ -17,16 +17,17 @@ export function addBacklogBench(bench: Command, context: Context): void {
     .option('--sizes <list>', 'how many wait, two or more', sizes, [10_000, 1_000_000])
     .option(
       '--pushes <n>',
-      'how many are sent and counted in each run',
+      'how many are sent and counted in each round',
       wholeNumber(1_000, 1_000_000),
       50_000,
     )
-    .option('--rounds <n>', 'runs of each size', wholeNumber(1, 100), 3)
+    .option('--rounds <n>', 'rounds of each size after the warm-up', wholeNumber(1, 100), 3)
     .option('--json', 'print the figures as JSON')
     .addHelpText(
       'after',
       '\nExits with 0 only if the rate with the most is at least 90 % of that with the fewest, and Redis stays under its' +
-        '\nbound. Ten million take about 5 GB of disk while they wait.',
+        '\nbound. Every size has servers of its own, which are up at once and work in turn; ten million take about 5 GB of' +
+        '\ndisk while they wait.',
     )
     .action((options: BacklogCommandOptions) => backlog(context, options));
 }

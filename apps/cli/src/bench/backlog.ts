@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { neededBytes, requireFreeBytes } from './backlog-disk.ts';
 import { type BacklogSite, openSite, waitingAtStart } from './backlog-site.ts';
 import type { BacklogFill, BacklogRun } from './backlog-verdict.ts';
-import { describeMachine, type Machine } from './machine.ts';
+import { describeMachine, type Machine, machineAfterwards } from './machine.ts';
 import { alternate, type Contender, type Rounds } from './rounds.ts';
 import { startSink } from './send/sink.ts';
 import { serverVersions } from './server-versions.ts';
@@ -56,7 +56,7 @@ export async function runBacklog(options: BacklogOptions): Promise<BacklogMeasur
       contenders.push({ name: String(size), run });
     }
     const found = await alternate(contenders, { rounds, progress, signal });
-    return { machine, sizes, pushes, rounds, fills, found };
+    return { machine: machineAfterwards(machine), sizes, pushes, rounds, fills, found };
   } finally {
     await Promise.all([...sites.values()].map((site) => site.close()));
     await sink.stop();

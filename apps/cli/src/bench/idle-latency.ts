@@ -5,7 +5,7 @@ import { table } from '../table.ts';
 import { type ApnsProcess, startApnsProcess } from './apns-process.ts';
 import { startBulkLoad } from './bulk-load.ts';
 import { latencyOf, quantilesOf, type Sent, sendUrgently } from './latency.ts';
-import { describeMachine, type Machine, machineText } from './machine.ts';
+import { describeMachine, type Machine, machineAfterwards, machineText } from './machine.ts';
 import { createProducer } from './producer.ts';
 import { readRole, workerUrlOf } from './role-sample.ts';
 import { alternate, type Contender, type Rounds, type Spread, spreadText } from './rounds.ts';
@@ -87,7 +87,7 @@ export async function runIdleLatency(cluster: Cluster, options: IdleLatencyOptio
       }),
     );
     const found = await alternate(contenders, { rounds, progress, signal });
-    return { machine, perSecond, seconds, rounds, ...conclude(found) };
+    return { machine: machineAfterwards(machine), perSecond, seconds, rounds, ...conclude(found) };
   } finally {
     await sql.end();
     await Promise.all(vendors.map((vendor) => vendor.stop()));

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Cluster } from '../cluster.ts';
 import { settlePorts } from '../ports.ts';
 import { type RoleProcess, startRole } from '../role-process.ts';
-import { type Machine, machineText } from './machine.ts';
+import { type Machine, machineAfterwards, machineText } from './machine.ts';
 import { type LoadFigure, measureLoad } from './pipeline/load.ts';
 import { openPushmill } from './pipeline/pushmill.ts';
 import { type Contender, limitsOf, speedTable } from './pipeline/report.ts';
@@ -53,7 +53,7 @@ export async function measureScale(cluster: Cluster, options: ScaleOptions): Pro
       );
       const first = nameOf(workers[0] ?? 1);
       return {
-        machine,
+        machine: machineAfterwards(machine),
         options: { workers, pushes, perRequest, rounds },
         contenders: found.contenders,
         times: found.contenders.map(({ name }) => ({ name, times: found.ratio('perSecond', name, first) })),

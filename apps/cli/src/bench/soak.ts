@@ -6,7 +6,7 @@ import { redisPeakBytes } from '../measures.ts';
 import { compareAll } from './chaos-findings.ts';
 import { type PushCosts, startCosts } from './costs.ts';
 import { type LedgerAudit, type Offence, openLedgerAudit } from './ledger-audit.ts';
-import { describeMachine, type Machine } from './machine.ts';
+import { describeMachine, type Machine, machineAfterwards } from './machine.ts';
 import { createProducer } from './producer.ts';
 import { redisBoundBytes } from './redis-bound.ts';
 import { serverVersions } from './server-versions.ts';
@@ -95,7 +95,7 @@ export async function runSoak(cluster: Cluster, options: SoakOptions): Promise<S
     const sum = (field: 'duplicates' | 'receiptsSent' | 'receiptsTaken') =>
       accounts.reduce((total, account) => total + account[field], 0);
     return {
-      ...{ machine, minutes, perSecond, durationMs, samples, costs: spent },
+      ...{ machine: machineAfterwards(machine), minutes, perSecond, durationMs, samples, costs: spent },
       channels: cluster.channels.length,
       requested: load.requested(),
       latestMs: load.latestMs(),

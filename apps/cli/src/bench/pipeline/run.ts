@@ -1,6 +1,6 @@
 import type { Cluster } from '../../cluster.ts';
 import { CommandError } from '../../failure.ts';
-import type { Machine } from '../machine.ts';
+import { type Machine, machineAfterwards } from '../machine.ts';
 import { alternate, type Figures, type Rounds } from '../rounds.ts';
 import { ScriptProcess } from '../script-process.ts';
 import type { ContenderQuestion, OwnFigures } from '../send/contender-process.ts';
@@ -69,7 +69,11 @@ export async function measurePipeline(
       { rounds, progress, signal },
     );
     const { insteadOfNginx } = sink;
-    return { machine, ...(insteadOfNginx === undefined ? {} : { insteadOfNginx }), rounds: found };
+    return {
+      machine: machineAfterwards(machine),
+      ...(insteadOfNginx === undefined ? {} : { insteadOfNginx }),
+      rounds: found,
+    };
   } finally {
     for (const close of closing.reverse()) await close();
   }

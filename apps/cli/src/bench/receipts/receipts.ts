@@ -1,6 +1,6 @@
 import type { Cluster } from '../../cluster.ts';
 import { CommandError } from '../../failure.ts';
-import { describeMachine, type Machine } from '../machine.ts';
+import { describeMachine, type Machine, machineAfterwards } from '../machine.ts';
 import { familyCpuMicros, processCpuMicros } from '../process-cpu.ts';
 import { createProducer } from '../producer.ts';
 import { alternate, type Rounds, type Spread, spreadOf } from '../rounds.ts';
@@ -109,7 +109,7 @@ export async function runReceipts(cluster: Cluster, options: ReceiptsOptions): P
     );
     const deliveredOnce = await ledger.deliveredOnce();
     return {
-      machine,
+      machine: machineAfterwards(machine),
       channel: channel.name,
       callbacks,
       rounds,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { CommandError } from '../../failure.ts';
-import { describeMachine, type Machine } from '../machine.ts';
+import { describeMachine, type Machine, machineAfterwards } from '../machine.ts';
 import { alternate, type Figures, type Rounds } from '../rounds.ts';
 import { ScriptProcess } from '../script-process.ts';
 import { type Contender, packageFile } from './client.ts';
@@ -61,7 +61,7 @@ export async function measureSend(options: SendOptions): Promise<SendMeasurement
       vendors.push(await measureVendor(vendor, (name) => versions.has(name), sink, options));
     }
     return {
-      machine,
+      machine: machineAfterwards(machine),
       sink: { kind, version, ...(insteadOfNginx === undefined ? {} : { insteadOfNginx }) },
       vendors,
     };

@@ -17,7 +17,6 @@ export async function postgresSettings(o: {
     max_connections: '200',
     shared_buffers: '128MB',
     max_wal_size: '2GB',
-    wal_compression: 'on',
     checkpoint_timeout: '15min',
     // Every disk this runs on today is as fast at random reads.
     random_page_cost: '1.1',

@@ -104,6 +104,21 @@ describe('an inspection', () => {
     assert.equal((await inspect({ key }, 'secret')).key?.keys.length, 1);
   });
 
+  it('takes a wrong passphrase for wrong also where the padding seems to fit', async () => {
+    const key = [
+      '-----BEGIN ENCRYPTED PRIVATE KEY-----',
+      'MIH0MF8GCSqGSIb3DQEFDTBSMDEGCSqGSIb3DQEFDDAkBBC88fjyBTwTOPr1EG8R',
+      '52CGAgIIADAMBggqhkiG9w0CCQUAMB0GCWCGSAFlAwQBKgQQQhL9uJgave6GlsBa',
+      'B7rOwwSBkHHvLvyFPsC4UCOD6WCeCcWCinnekHqIqpk9ng3ASc73NxYbdViCMi4i',
+      'RLUHQyWdoxMgO6/9xU7YM6PrAYY/cjQkEUR3XmxjjYutYqElucs/gj8Vhew38Y/T',
+      'c4bptGPDqhVK4CosCpVl+coeEtet6MX7sNIlQBjIBx4PF9RSqfvFWxbpCVDsRVuW',
+      'oilfhg9BTA==',
+      '-----END ENCRYPTED PRIVATE KEY-----',
+    ].join('\n');
+    assert.equal((await inspect({ key }, 'wrong 80')).key?.problem?.code, 'wrong-password');
+    assert.equal((await inspect({ key }, 'secret')).key?.keys.length, 1);
+  });
+
   it('of an authority alone says so', async () => {
     const authority = await createAuthority();
     const { ca } = await inspect({ ca: authority.certificate });

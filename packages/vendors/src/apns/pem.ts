@@ -69,7 +69,8 @@ function readKey(pem: string, label: string, passphrase: string | undefined, poi
         '/credential/passphrase',
       );
     }
-    if (/DEK-Info: DES-CBC,/.test(pem) || /unsupported/i.test(String(error))) {
+    // Not any "unsupported": one wrong passphrase in 256 seems to fit, and what it brings to light is not a key.
+    if (/DEK-Info: DES-CBC,/.test(pem) || /digital envelope routines::unsupported/.test(String(error))) {
       throw new CredentialError(
         'unsupported-encryption',
         'The private key is encrypted in a way that is no longer read: convert it with openssl pkcs8 -topk8.',

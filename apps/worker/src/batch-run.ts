@@ -66,6 +66,8 @@ export async function runBatch(
   if (!batch) return 0;
   deps.ledgerTime.heard(batch.ledgerNow, startedAt);
   const run = new BatchRun(batch, channel, deps);
+  // As old as the question: the process may have stood still before it read the answer.
+  run.heardAt(startedAt);
   deps.watch.add(run);
   try {
     await run.work();
@@ -184,6 +186,10 @@ class BatchRun {
     this.#recorder.heed(standing, askedAt);
   }
 
+  heardAt(askedAt: number): void {
+    this.#recorder.heardAt = askedAt;
+  }
+
   async #sendAll(): Promise<void> {
     const { flow } = this.#channel;
     const { lane } = this.#batch;
@@ -199,13 +205,13 @@ class BatchRun {
         // Awaited only where there is something to wait for: this runs once a push.
         const room = this.#recorder.room();
         if (room) await room;
-        if (this.#isNewsOld()) await this.#deps.watch.ask();
+        if (this.#isNewsOld()) await this.#hearNews();
         if (this.#passOver(message, call)) continue;
         const mayGo =
           flow.standstillMs() === 0 &&
           (flow.enterNow(call.length, lane) || (await flow.enter(call.length, lane, this.#interrupted)));
         // Waiting may have been long: everything is asked once more.
-        if (this.#isNewsOld()) await this.#deps.watch.ask();
+        if (this.#isNewsOld()) await this.#hearNews();
         if (this.#passOver(message, call)) {
           if (mayGo) flow.withdraw(call.length);
         } else if (mayGo) {
@@ -220,6 +226,12 @@ class BatchRun {
   /** After a pause of the process, or where answers come slowly, the batch may have been taken away or cancelled. */
   #isNewsOld(): boolean {
     return this.#deps.now() - this.#recorder.heardAt > OLD_NEWS_MS;
+  }
+
+  async #hearNews(): Promise<void> {
+    await this.#deps.watch.ask();
+    // That may have been an answer from before the process stood still, to a question that was under way.
+    if (this.#isNewsOld()) await this.#deps.watch.ask();
   }
 
   /** A call that is large against the channel's rate would go through in jerks. */

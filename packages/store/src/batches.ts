@@ -392,7 +392,7 @@ interface ClaimedRecord extends BatchContents {
   size: number;
 }
 
-/** As JSON, which is read ten times as fast as so many rows. @param day  what follows the names of the tables */
+/** As JSON: pushes and messages in one row, beside those of the batch. @param day  what follows the names of the tables */
 function contentsOf(batch: string, day: string): string {
   const milliseconds = (time: string) => `(extract(epoch FROM ${time}) * 1000)::bigint`;
   return `LATERAL (

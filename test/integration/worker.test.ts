@@ -790,6 +790,94 @@ describe('runBatch', () => {
     });
   }
 
+  // A worker that was stopped for 20 s took the answer that had waited for it for news, and sent what another one had
+  // claimed and sent meanwhile.
+  describe('stood still', () => {
+    /** A clock that goes on by itself, and by leaps. */
+    function leaping() {
+      let leaptMs = 0;
+      const now = () => Date.now() + leaptMs;
+      return { now, leap: (ms: number) => (leaptMs += ms) };
+    }
+    async function takenAway({ batchId, run }: { batchId: string; run: number }) {
+      await ledger.loseLease(batchId);
+      assert.ok(await store.batches.claim(batchId, run, 20_000));
+    }
+
+    it('while its claim was answered, it sends nothing that another one has claimed since', async () => {
+      const { row, channel } = await active();
+      const { message, job } = await queued(row, 3);
+      const { now, leap } = leaping();
+      const batches: typeof store.batches = {
+        ...store.batches,
+        async claim(...args) {
+          const claimed = await store.batches.claim(...args);
+          await takenAway(job);
+          leap(20_000);
+          return claimed;
+        },
+      };
+      const watch = new BatchWatch({ store, leaseMs: 20_000, now });
+      await runBatch(job, channel, { ...deps, ...clockedBy(now), watch, store: { ...store, batches } });
+      assert.equal(bench.vendor.calls.length, 0);
+      assert.deepEqual(
+        (await bench.pushesOf(message)).map(({ state }) => state),
+        Array(3).fill('queued'),
+      );
+    });
+
+    it('while a question was answered, it does not take that answer for news', async () => {
+      const { row, channel } = await active();
+      const { job } = await queued(row, 3);
+      const { now, leap } = leaping();
+      let questions = 0;
+      const batches: typeof store.batches = {
+        ...store.batches,
+        async standings(...args) {
+          const standings = await store.batches.standings(...args);
+          questions += 1;
+          if (questions === 2) await takenAway(job);
+          if (questions <= 2) leap(20_000);
+          return standings;
+        },
+      };
+      const watch = new BatchWatch({ store: { batches }, leaseMs: 20_000, now });
+      const claim: typeof store.batches.claim = async (...args) => {
+        const claimed = await store.batches.claim(...args);
+        leap(2_000);
+        return claimed;
+      };
+      const claiming = { ...store, batches: { ...store.batches, claim } };
+      await runBatch(job, channel, { ...deps, ...clockedBy(now), watch, store: claiming });
+      assert.equal(questions, 3);
+      assert.equal(bench.vendor.calls.length, 0);
+    });
+
+    it('and cannot ask, it begins no call that its lease does not cover', async () => {
+      const { row, channel } = await active();
+      const { job } = await queued(row, 3);
+      const { now, leap } = leaping();
+      const calledWhenAsked: number[] = [];
+      const batches: typeof store.batches = {
+        ...store.batches,
+        async claim(...args) {
+          const claimed = await store.batches.claim(...args);
+          leap(20_000);
+          return claimed;
+        },
+        async standings(...args) {
+          calledWhenAsked.push(bench.vendor.calls.length);
+          if (calledWhenAsked.length < 4) throw Object.assign(new Error('away'), { code: 'ECONNREFUSED' });
+          return store.batches.standings(...args);
+        },
+      };
+      const watch = new BatchWatch({ store: { batches }, leaseMs: 20_000, now });
+      await runBatch(job, channel, { ...deps, ...clockedBy(now), watch, store: { ...store, batches } });
+      assert.deepEqual(calledWhenAsked, [0, 0, 0, 0]);
+      assert.equal(bench.vendor.calls.length, 3);
+    });
+  });
+
   it('sends a big batch of many messages completely, once', async () => {
     const { row, channel } = await active({ flow: flowOf(50) });
     const recipients = (count: number) =>

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   decide,
   formatPushId,
@@ -47,8 +48,10 @@ export const leaseMs = 10_000;
 const MAX_CLAIMS = 10;
 /** How often a worker hears how its batches stand. */
 export const newsMs = 500;
-/** No call begins on older news of the batch than this: it may be cancelled, or another worker's. */
+/** No call begins on older news of the batch than this without asking: it may be cancelled, or another worker's. */
 const OLD_NEWS_MS = 2 * newsMs;
+/** Leases are prolonged when a quarter of them is over, so that after any news this much is left. */
+const SURE_LEASE_MS = leaseMs / 2;
 
 /**
  * Works on one batch: loads what still needs work, calls the vendor, records outcomes in groups while it goes,
@@ -65,9 +68,7 @@ export async function runBatch(
   const batch = await deps.store.batches.claim(job.batchId, job.run, leaseMs);
   if (!batch) return 0;
   deps.ledgerTime.heard(batch.ledgerNow, startedAt);
-  const run = new BatchRun(batch, channel, deps);
-  // As old as the question: the process may have stood still before it read the answer.
-  run.heardAt(startedAt);
+  const run = new BatchRun(batch, channel, deps, startedAt);
   deps.watch.add(run);
   try {
     await run.work();
@@ -129,7 +130,8 @@ class BatchRun {
     return this.#remainder.count;
   }
 
-  constructor(batch: ClaimedBatch, channel: ActiveChannel, deps: BatchRunDeps) {
+  /** @param claimedAt  when it was asked for: the process may have stood still before it read the answer */
+  constructor(batch: ClaimedBatch, channel: ActiveChannel, deps: BatchRunDeps, claimedAt: number) {
     this.#batch = batch;
     this.#channel = channel;
     this.#deps = deps;
@@ -137,6 +139,7 @@ class BatchRun {
     this.#quietHours = new QuietHoursWatch(batch.messages, () => this.#ledgerNow());
     this.#recorder = new OutcomeRecorder({
       batch,
+      heardAt: claimedAt,
       record: (outcomes, isRepeat) => deps.store.batches.record(batch, outcomes, leaseMs, isRepeat),
       now: deps.now,
       isLedgerAway: deps.isLedgerAway,
@@ -186,10 +189,6 @@ class BatchRun {
     this.#recorder.heed(standing, askedAt);
   }
 
-  heardAt(askedAt: number): void {
-    this.#recorder.heardAt = askedAt;
-  }
-
   async #sendAll(): Promise<void> {
     const { flow } = this.#channel;
     const { lane } = this.#batch;
@@ -225,13 +224,23 @@ class BatchRun {
 
   /** After a pause of the process, or where answers come slowly, the batch may have been taken away or cancelled. */
   #isNewsOld(): boolean {
-    return this.#deps.now() - this.#recorder.heardAt > OLD_NEWS_MS;
+    return this.#newsAgeMs() > OLD_NEWS_MS;
   }
 
+  #newsAgeMs(): number {
+    return this.#deps.now() - this.#recorder.heardAt;
+  }
+
+  /**
+   * Asks how the batch stands. Without an answer, or with one that lay there while the process stood still, the batch
+   * is its own for as long as its lease surely lasts; then no call begins before the ledger has said so.
+   */
   async #hearNews(): Promise<void> {
     await this.#deps.watch.ask();
-    // That may have been an answer from before the process stood still, to a question that was under way.
-    if (this.#isNewsOld()) await this.#deps.watch.ask();
+    while (this.#newsAgeMs() > SURE_LEASE_MS && !this.#mustStop()) {
+      await delay(newsMs);
+      await this.#deps.watch.ask();
+    }
   }
 
   /** A call that is large against the channel's rate would go through in jerks. */

@@ -24,6 +24,7 @@ function setup(t: TestContext) {
   const writes: { ns: number[]; answer: (recorded: Standing) => void; fail: (error: Error) => void }[] = [];
   const recorder = new OutcomeRecorder({
     batch,
+    heardAt: 0,
     record: (outcomes) =>
       new Promise((answer, fail) => writes.push({ ns: outcomes.map(({ n }) => n), answer, fail })),
     isLedgerAway: (error) => error instanceof Away,

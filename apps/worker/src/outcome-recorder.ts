@@ -3,6 +3,8 @@ import { writePatiently } from './ledger-patience.ts';
 
 export interface RecorderOptions {
   batch: ClaimedBatch;
+  /** When the claim was asked for, which its answer is news of. */
+  heardAt: number;
   /** Writes one group; false in `held` means that the batch has another holder. */
   record: (outcomes: readonly OutcomeRecord[], isRepeat: boolean) => Promise<Standing>;
   /** Milliseconds, of a clock that is never set. */
@@ -41,8 +43,7 @@ export class OutcomeRecorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options;
-    // The claim was such an answer.
-    this.heardAt = options.now();
+    this.heardAt = options.heardAt;
   }
 
   add(outcome: OutcomeRecord): void {

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { Secret } from '@pushmill/core';
 import type { KeyRole, Store } from '@pushmill/store';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -125,5 +125,5 @@ function schemeValue(request: FastifyRequest, scheme: string): string | undefine
 }
 
 function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }

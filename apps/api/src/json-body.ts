@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { FieldProblem } from '@pushmill/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { fieldsProblem, ProblemError } from './problem.ts';
@@ -19,15 +19,15 @@ export function readJsonBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     if (request.headers['idempotency-key'] !== undefined) {
-      request.bodyHash = createHash('sha256').update(body).digest();
+      request.bodyHash = hash('sha256', body, 'buffer');
     }
     if (body.length === 0) return done(null, undefined);
     if (!isUtf8(body)) return done(malformed('The body is not UTF-8.'));
     const text = body.toString('utf8');
     parse(request as FastifyRequest, text, (error, value) => {
       if (error) return done(malformed(`The body is not JSON${positionOf(error)}.`));
-      const problem = unstorable(value, '');
-      if (problem) return done(fieldsProblem('invalid-request', [problem]));
+      const found = unstorable(value);
+      if (found) return done(fieldsProblem('invalid-request', [unstorableProblem(found)]));
       done(null, value);
     });
   });
@@ -50,18 +50,16 @@ const MAX_DEPTH = 32;
 /**
  * Escapes can spell what is no text: half of a surrogate pair, or the NUL that Postgres cannot store. And a
  * body of brackets nested a million deep breaks whatever walks it.
+ * @returns what is wrong, and the names that lead to it, the innermost first
  */
-function unstorable(value: unknown, pointer: string, depth = 0): FieldProblem | undefined {
-  if (typeof value === 'string') return isStorable(value) ? undefined : notText(pointer);
+function unstorable(value: unknown, depth = 0): { tooDeep: boolean; names: string[] } | undefined {
+  if (typeof value === 'string') return isStorable(value) ? undefined : { tooDeep: false, names: [] };
   if (typeof value !== 'object' || value === null) return undefined;
-  if (depth === MAX_DEPTH) {
-    const detail = `The body is nested more than ${MAX_DEPTH} deep.`;
-    return { pointer: '', code: 'too-deep', detail };
-  }
-  for (const [key, inner] of Object.entries(value)) {
-    if (!isStorable(key)) return notText(pointer);
-    const problem = unstorable(inner, `${pointer}/${escapePointer(key)}`, depth + 1);
-    if (problem) return problem;
+  if (depth === MAX_DEPTH) return { tooDeep: true, names: [] };
+  for (const [name, inner] of Object.entries(value)) {
+    if (!isStorable(name)) return { tooDeep: false, names: [] };
+    const found = unstorable(inner, depth + 1);
+    if (found) return { ...found, names: [...found.names, name] };
   }
   return undefined;
 }
@@ -70,7 +68,14 @@ function isStorable(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0');
 }
 
-function notText(pointer: string): FieldProblem {
+function unstorableProblem({ tooDeep, names }: { tooDeep: boolean; names: readonly string[] }): FieldProblem {
+  if (tooDeep) {
+    return { pointer: '', code: 'too-deep', detail: `The body is nested more than ${MAX_DEPTH} deep.` };
+  }
+  const pointer = names
+    .map((name) => `/${escapePointer(name)}`)
+    .reverse()
+    .join('');
   const where = pointer === '' ? 'The body' : pointer.slice(1).replaceAll('/', '.');
   const detail = `${where} holds a character that is not text (U+0000 or half a surrogate pair).`;
   return { pointer, code: 'wrong-format', detail };

@@ -197,17 +197,16 @@ const ways = ['token', 'tokens', 'audience', 'user', 'tag', 'device'] as const;
 
 /** What is wrong with the fields of an entry together. */
 function faultOf(entry: Entry, at: string): FieldProblem | undefined {
-  const name = fieldName(at);
   const byDevice = deviceFieldOf(entry) !== undefined;
   if (entry.channel === undefined && !byDevice) {
-    return { pointer: `${at}/channel`, code: 'required', detail: `${name}.channel is required.` };
+    return { pointer: `${at}/channel`, code: 'required', detail: `${fieldName(at)}.channel is required.` };
   }
   if (ways.filter((way) => entry[way] !== undefined).length !== 1) {
-    const detail = `${name} needs one of ${ways.join(', ')}.`;
+    const detail = `${fieldName(at)} needs one of ${ways.join(', ')}.`;
     return { pointer: `${at}/token`, code: 'required', detail };
   }
   if (entry.environment !== undefined && entry.token === undefined && entry.tokens === undefined) {
-    const detail = `${name}.environment goes with token and tokens only.`;
+    const detail = `${fieldName(at)}.environment goes with token and tokens only.`;
     return { pointer: `${at}/environment`, code: 'not-allowed', detail };
   }
   return undefined;

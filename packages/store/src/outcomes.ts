@@ -1,4 +1,4 @@
-import { formatPushId, GroupCommit, type PushRef, type PushState } from '@pushmill/core';
+import { GroupCommit, type PushRef, type PushState } from '@pushmill/core';
 import type { QueryConfig } from 'pg';
 import type { ClaimedBatch, HeldBatch } from './batches.ts';
 import { byPush, collectValues, type Database, isLedgerAway, pastDeadlocks } from './database.ts';
@@ -136,16 +136,22 @@ export function createRecording(db: Database) {
  */
 function apart(words: readonly Word[]): (readonly Word[])[] {
   if (words.length === 1) return [words];
-  const rounds: { words: Word[]; pushes: Set<string> }[] = [];
+  const rounds: { words: Word[]; pushes: Map<string, Set<number>> }[] = [];
   for (const word of words) {
-    const pushes = word.outcomes.map(formatPushId);
-    let round = rounds.find((one) => !pushes.some((push) => one.pushes.has(push)));
+    const { outcomes } = word;
+    const isFree = ({ pushes }: (typeof rounds)[number]) =>
+      !outcomes.some(({ messageId, n }) => pushes.get(messageId)?.has(n));
+    let round = rounds.find(isFree);
     if (!round) {
-      round = { words: [], pushes: new Set() };
+      round = { words: [], pushes: new Map() };
       rounds.push(round);
     }
     round.words.push(word);
-    for (const push of pushes) round.pushes.add(push);
+    for (const { messageId, n } of outcomes) {
+      const ns = round.pushes.get(messageId);
+      if (ns) ns.add(n);
+      else round.pushes.set(messageId, new Set([n]));
+    }
   }
   return rounds.map((round) => round.words);
 }
@@ -187,16 +193,16 @@ function recording(words: readonly Word[], day: string): QueryConfig {
   const isOpen = `(p.state = 'queued' OR (p.state = 'unknown' AND o.state = 'accepted'))`;
   const parts = [
     `outcome AS (
-       SELECT * FROM unnest(
+       SELECT o.*, to_timestamp(o.at_ms / 1000.0) AS at FROM unnest(
          ${plain(({ messageId }) => messageId)}::uuid[], ${plain(({ n }) => n)}::int[],
          ${plain(({ state }) => state)}::push_state[], ${plain(({ attempt }) => (attempt?.spent ? 1 : 0))}::smallint[],
          ${all(({ code }) => code)}::text[], ${all(({ detail }) => detail)}::text[],
          ${all(({ vendorMessageId }) => vendorMessageId)}::text[],
-         ${plain(({ attempt }) => attempt?.at.toISOString())}::timestamptz[],
+         ${plain(({ attempt }) => attempt?.at.getTime())}::float8[],
          ${plain(({ attempt }) => toInteger(attempt?.durationMs))}::int[],
          ${plain(({ attempt }) => attempt?.kind)}::text[], ${plain(({ attempt }) => attempt?.action)}::text[],
          ${plain(({ attempt }) => toInteger(attempt?.delayMs))}::int[]
-       ) AS o (message_id, n, state, spent, code, detail, vendor_message_id, at, duration_ms, kind, action, delay_ms)
+       ) AS o (message_id, n, state, spent, code, detail, vendor_message_id, at_ms, duration_ms, kind, action, delay_ms)
      )`,
     `held AS (
        UPDATE batches b SET lease_until = now() + make_interval(secs => g.lease_ms / 1000.0),

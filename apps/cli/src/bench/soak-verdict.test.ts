@@ -31,6 +31,7 @@ function findings(changes: Partial<SoakFindings> = {}): SoakFindings {
     machine: describeMachine(),
     ...{ minutes: 2, perSecond: 500, channels: 6, requested: 60_000, durationMs: 120_000, latestMs: 12 },
     samples: Array.from({ length: 12 }, (_, n) => sample(n)),
+    unanswered: 0,
     states: { accepted: 20_000, delivered: 40_000 },
     ...{ neverTaken: none, takenUnknown: none, duplicates: 0, deaths: 0 },
     receipts: { sent: 40_000, taken: 40_000 },
@@ -98,6 +99,7 @@ describe('judgeSoak', () => {
       [{ receipts: { sent: 2, taken: 1 } }, /receipt/],
       [{ deaths: 1 }, /died/],
       [{ latestMs: 1_001 }, /on time/],
+      [{ unanswered: 1 }, /answered/],
       [{ redisPeakBytes: 26 * MiB }, /bound/],
       [{ redisPeakBytes: null }, /bound/],
     ];

@@ -26,6 +26,8 @@ const FLAT = 1.1;
 /** What is more than this factor and this much more is no noise, as bench fairness has it. */
 const NOISE_FACTOR = 1.5;
 const NOISE_MS = 20;
+/** Of the looks at the roles; a machine that stands still for seconds is not what a soak is about. */
+const UNANSWERED = 0.02;
 /** A load that came later than this was not steady. */
 const LATE_MS = 1_000;
 
@@ -86,6 +88,11 @@ export function judgeSoak(findings: SoakFindings): Judgement[] {
       'the load came on time',
       findings.latestMs <= LATE_MS,
       `at most ${findings.latestMs} ms late; what is later than ${LATE_MS} ms is not steady`,
+    ),
+    judgement(
+      'roles and servers answered',
+      findings.unanswered <= findings.samples.length * UNANSWERED,
+      `${findings.unanswered} of ${findings.samples.length + findings.unanswered} looks at them failed`,
     ),
     judgement('every push is in the ledger once', all === requested, `${requested} requested, ${all} there`),
     judgement('every push arrived', arrived === requested, JSON.stringify(states)),

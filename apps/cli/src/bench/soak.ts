@@ -33,6 +33,8 @@ export interface SoakFindings {
   /** How far the load was ever behind its timetable. */
   latestMs: number;
   samples: SoakSample[];
+  /** Looks at the roles and servers of which one was not answered in time. */
+  unanswered: number;
   states: Partial<Record<PushState, number>>;
   /** The ledger calls them taken, and no emulator took them. */
   neverTaken: Offence;
@@ -79,13 +81,20 @@ export async function runSoak(cluster: Cluster, options: SoakOptions): Promise<S
   );
   try {
     const samples: SoakSample[] = [];
+    let unanswered = 0;
     const everyMs = Math.min(SAMPLE_EVERY_MS, (minutes * 60_000) / LEAST_SAMPLES);
     while (!over.signal.aborted) {
       await delay(everyMs, undefined, { signal: over.signal }).catch(() => undefined);
       if (over.signal.aborted) break;
-      const sample = await sampler.sample(load);
-      samples.push(sample);
-      progress(lineOf(sample));
+      try {
+        const sample = await sampler.sample(load);
+        samples.push(sample);
+        progress(lineOf(sample));
+      } catch (error) {
+        // An hour's findings are worth more than one look.
+        unanswered += 1;
+        progress(`not looked at: ${(error as Error).message}`);
+      }
     }
     await load.finished;
     await untilSettled(cluster, audit, options);
@@ -95,7 +104,8 @@ export async function runSoak(cluster: Cluster, options: SoakOptions): Promise<S
     const sum = (field: 'duplicates' | 'receiptsSent' | 'receiptsTaken') =>
       accounts.reduce((total, account) => total + account[field], 0);
     return {
-      ...{ machine: machineAfterwards(machine), minutes, perSecond, durationMs, samples, costs: spent },
+      ...{ machine: machineAfterwards(machine), minutes, perSecond, durationMs, costs: spent },
+      ...{ samples, unanswered },
       channels: cluster.channels.length,
       requested: load.requested(),
       latestMs: load.latestMs(),

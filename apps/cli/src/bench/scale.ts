@@ -3,10 +3,11 @@ import type { Cluster } from '../cluster.ts';
 import { settlePorts } from '../ports.ts';
 import { type RoleProcess, startRole } from '../role-process.ts';
 import { type Machine, machineAfterwards, machineText } from './machine.ts';
+import { openBare } from './pipeline/bare.ts';
 import { type LoadFigure, measureLoad } from './pipeline/load.ts';
 import { openPushmill } from './pipeline/pushmill.ts';
 import { type Contender, limitsOf, speedTable } from './pipeline/report.ts';
-import { BULK_CONNECTIONS } from './pipeline/run.ts';
+import { BULK_CONNECTIONS, contenderNames } from './pipeline/run.ts';
 import { setStage } from './pipeline/stage.ts';
 import { alternate, type Spread, spreadText } from './rounds.ts';
 
@@ -27,28 +28,33 @@ export interface Scale {
   machine: Machine;
   options: Pick<ScaleOptions, 'workers' | 'pushes' | 'perRequest' | 'rounds'>;
   contenders: Contender[];
-  /** Of pushes/s, to those of the first number of workers, round by round. */
-  times: { name: string; times: Spread }[];
+  /** Of pushes/s, to those of the first number of workers and to those of the bare client, round by round. */
+  times: { name: string; times: Spread; bare: Spread }[];
   limits: string[];
 }
 
-/** Runs the same bulk load with different numbers of worker processes, in turn. */
+/** Runs the same bulk load with different numbers of worker processes, and the bare client beside them, in turn. */
 export async function measureScale(cluster: Cluster, options: ScaleOptions): Promise<Scale> {
   const { workers, pushes, perRequest, rounds, progress, signal } = options;
   const more = new Map<string, RoleProcess>();
-  const { sink, machine, destination } = await setStage(cluster, signal);
+  const stage = await setStage(cluster, signal);
+  const { sink, machine, destination } = stage;
+  const bare = openBare(stage, signal);
   try {
     const pushmill = await openPushmill(cluster, destination, more);
     try {
       const shape = { pushes, perRequest, connections: BULK_CONNECTIONS };
       const found = await alternate<LoadFigure>(
-        workers.map((count) => ({
-          name: nameOf(count),
-          run: async () => {
-            await setWorkers(cluster, more, count, options);
-            return measureLoad(pushmill, shape, sink, signal);
-          },
-        })),
+        [
+          { name: contenderNames.bare, run: (round) => bare.send(pushes, round) },
+          ...workers.map((count) => ({
+            name: nameOf(count),
+            run: async () => {
+              await setWorkers(cluster, more, count, options);
+              return measureLoad(pushmill, shape, sink, signal);
+            },
+          })),
+        ],
         { rounds, progress, signal },
       );
       const first = nameOf(workers[0] ?? 1);
@@ -56,14 +62,21 @@ export async function measureScale(cluster: Cluster, options: ScaleOptions): Pro
         machine: machineAfterwards(machine),
         options: { workers, pushes, perRequest, rounds },
         contenders: found.contenders,
-        times: found.contenders.map(({ name }) => ({ name, times: found.ratio('perSecond', name, first) })),
-        limits: limitsOf(found.contenders, machine, ({ name }) => name === nameOf(1)),
+        times: workers.map(nameOf).map((name) => ({
+          name,
+          times: found.ratio('perSecond', name, first),
+          bare: found.ratio('perSecond', name, contenderNames.bare),
+        })),
+        limits: limitsOf(found.contenders, machine, ({ name }) =>
+          ([contenderNames.bare, nameOf(1)] as string[]).includes(name),
+        ),
       };
     } finally {
       await pushmill.close();
     }
   } finally {
     await Promise.all([...more.values()].map((role) => role.stop()));
+    await bare.close();
     await sink.stop();
   }
 }
@@ -121,11 +134,10 @@ export function scaleText({ machine, options, contenders, times, limits }: Scale
     '',
     speedTable(contenders),
     '',
-    ...times
-      .slice(1)
-      .map(
-        ({ name, times }) => `${name}: ${spreadText(times, 2)} times the pushes/s of ${contenders[0]?.name}`,
-      ),
+    ...times.map(({ name, times: own, bare }, index) => {
+      const beside = index === 0 ? '' : `${spreadText(own, 2)} times the pushes/s of ${times[0]?.name}, `;
+      return `${name}: ${beside}${spreadText(bare, 2)} times those of bare node:http2`;
+    }),
     ...limits,
   ].join('\n');
 }

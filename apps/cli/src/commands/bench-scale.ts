@@ -14,7 +14,7 @@ interface ScaleBenchOptions {
 export function addScaleBench(bench: Command, context: Context): void {
   bench
     .command('scale')
-    .description('Measure the same bulk load with one, two and four worker processes')
+    .description('Measure the same bulk load with one, two and four worker processes, beside the bare client')
     .addOption(
       new Option('--workers <list>', 'numbers of worker processes')
         .argParser(workerCounts)

@@ -1,13 +1,11 @@
 import type { Cluster } from '../../cluster.ts';
-import { CommandError } from '../../failure.ts';
 import { type Machine, machineAfterwards } from '../machine.ts';
-import { alternate, type Figures, type Rounds } from '../rounds.ts';
-import { ScriptProcess } from '../script-process.ts';
-import type { ContenderQuestion, OwnFigures } from '../send/contender-process.ts';
-import { type LoadFigure, measureLoad, noFigures, startBusy } from './load.ts';
+import { alternate, type Rounds } from '../rounds.ts';
+import { openBare } from './bare.ts';
+import { type LoadFigure, measureLoad } from './load.ts';
 import { startPlain } from './plain.ts';
 import { openPushmill } from './pushmill.ts';
-import { type Stage, setStage } from './stage.ts';
+import { setStage } from './stage.ts';
 
 export interface PipelineOptions {
   /** Pushes of the bulk load. */
@@ -38,7 +36,6 @@ export interface PipelineMeasurement {
 
 /** Requests under way at a time in the bulk load. */
 export const BULK_CONNECTIONS = 2;
-const IN_FLIGHT = 400;
 
 /** Runs both loads through pushmill and through one BullMQ job a push, and the bare client beside them, in turn. */
 export async function measurePipeline(
@@ -48,8 +45,8 @@ export async function measurePipeline(
   const { progress, signal, rounds, perRequest, connections } = options;
   const stage = await setStage(cluster, signal);
   const { sink, machine, destination } = stage;
-  const bare = new ScriptProcess(new URL('../send/contender-process.ts', import.meta.url));
-  const closing: (() => Promise<void>)[] = [() => sink.stop(), () => bare.end()];
+  const bare = openBare(stage, signal);
+  const closing: (() => Promise<void>)[] = [() => sink.stop(), () => bare.close()];
   try {
     progress('Starting the pipeline of a job per push…');
     const plain = await startPlain(cluster, destination, signal);
@@ -60,7 +57,7 @@ export async function measurePipeline(
     const single = { pushes: options.single, perRequest: 1, connections };
     const found = await alternate<LoadFigure>(
       [
-        { name: contenderNames.bare, run: (round) => sendBare(bare, stage, options.bulk, round, signal) },
+        { name: contenderNames.bare, run: (round) => bare.send(options.bulk, round) },
         { name: contenderNames.bulk, run: () => measureLoad(ours, bulk, sink, signal) },
         { name: contenderNames.plainBulk, run: () => measureLoad(plain, bulk, sink, signal) },
         { name: contenderNames.single, run: () => measureLoad(ours, single, sink, signal) },
@@ -77,33 +74,4 @@ export async function measurePipeline(
   } finally {
     for (const close of closing.reverse()) await close();
   }
-}
-
-/** The same client as in `bench send`, on one session for all rounds. */
-async function sendBare(
-  child: ScriptProcess,
-  { sink, target }: Stage,
-  pushes: number,
-  round: number,
-  signal: AbortSignal,
-): Promise<Figures<LoadFigure>> {
-  const common = { pushes, inFlight: IN_FLIGHT };
-  const question: ContenderQuestion =
-    round < 0
-      ? { kind: 'warm-up', vendor: 'apns', name: 'node:http2', target, ...common }
-      : { kind: 'measure', ...common };
-  const sinkBefore = await sink.cpuUs();
-  const busy = startBusy();
-  const { taken, cpuUs, wallUs } = await child.ask<OwnFigures>(question, signal);
-  if (taken !== pushes) throw new CommandError(`${pushes - taken} bare requests were not answered 200.`);
-  const busyCores = busy();
-  const sinkAfter = await sink.cpuUs();
-  return {
-    ...noFigures(),
-    perSecond: (pushes * 1_000_000) / wallUs,
-    workerCpu: cpuUs / pushes,
-    totalCpu: cpuUs / pushes,
-    sinkCpu: ((sinkAfter ?? Number.NaN) - (sinkBefore ?? Number.NaN)) / pushes,
-    busyCores,
-  };
 }

@@ -55,15 +55,14 @@ describe('the bars', () => {
     'firebase-admin sendEach': { cpuUs: together },
     'firebase-admin send': { cpuUs: single },
   });
-  const cases: [string, SendVendor, Given, boolean[]][] = [
+  const cases: [string, SendVendor, Given, (boolean | null)[]][] = [
     ['hold', 'apns', apns(40, 51, 90), [true, true, true]],
     ['the floor', 'apns', apns(39, 51, 90), [false, true, true]],
     ['as much', 'apns', apns(40, 50, 90), [true, false, true]],
     ['apns2', 'apns', apns(40, 51, 49), [true, true, false]],
-    ['hold', 'fcm', fcm(40, 51, 90), [true, true, true]],
-    ['the floor', 'fcm', fcm(39, 51, 90), [false, true, true]],
-    ['sendEach', 'fcm', fcm(40, 50, 90), [true, false, true]],
-    ['send', 'fcm', fcm(40, 51, 49), [true, true, false]],
+    ['hold, and there is none beside the floor', 'fcm', fcm(10, 51, 90), [null, true, true]],
+    ['sendEach', 'fcm', fcm(40, 50, 90), [null, false, true]],
+    ['send', 'fcm', fcm(40, 51, 49), [null, true, false]],
   ];
   for (const [name, vendor, given, expected] of cases) {
     it(`${vendor}: ${name}`, async () => {
@@ -105,6 +104,12 @@ describe('the text', () => {
       text,
       /^CPU is 1\.30 \(1\.30–1\.30\) times that of node:http2; the bar, at most 1\.25, does NOT hold\.$/m,
     );
+  });
+
+  it('tells a ratio without a bar as it is', async () => {
+    const text = sendText(await report({ 'node:http2': {}, pushmill: { cpuUs: 65 } }, 'fcm'));
+    assert.match(text, /^CPU is 1\.30 \(1\.30–1\.30\) times that of node:http2\.$/m);
+    assert.match(sendText(await report({ pushmill: {} }, 'fcm')), /^CPU beside node:http2: not measured\.$/m);
   });
 
   it('tells what limited each', async () => {

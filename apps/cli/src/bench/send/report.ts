@@ -5,8 +5,12 @@ import { contenders, type SendVendor } from './contenders.ts';
 import type { FigureName, SendMeasurement, SendOptions, VendorMeasurement } from './measurement.ts';
 
 /** What the design asks of pushmill's CPU per push, as a multiple of another's in the same round. */
-const floorBar = { words: 'at most 1.25', holds: (times: number) => times <= 1.25 };
 const rivalBar = { words: 'below 1', holds: (times: number) => times < 1 };
+const floorBars: Record<SendVendor, typeof rivalBar | undefined> = {
+  apns: { words: 'at most 1.25', holds: (times) => times <= 1.25 },
+  // No bar: its answers are JSON to be read, where those of APNs are empty.
+  fcm: undefined,
+};
 
 /** A process this busy may have been what was waited for. */
 const BUSY_CORES = 0.9;
@@ -15,8 +19,9 @@ export interface Bar {
   other: string;
   /** pushmill's CPU per push by the other's, round by round; null when the other is not installed. */
   times: Spread | null;
-  bar: string;
-  /** By the median; null when the other is not installed. */
+  /** Null when it is shown for comparison only. */
+  bar: string | null;
+  /** By the median; null without a bar, or when the other is not installed. */
   holds: boolean | null;
 }
 
@@ -46,10 +51,11 @@ export function reportSend(measurement: SendMeasurement, options: SendReport['op
 function reportVendor({ vendor, rounds, absent }: VendorMeasurement): VendorReport {
   const others = contenders[vendor].map(({ name }) => name).filter((name) => name !== 'pushmill');
   const bars = others.map((other): Bar => {
-    const { words, holds } = other === 'node:http2' ? floorBar : rivalBar;
+    const bar = other === 'node:http2' ? floorBars[vendor] : rivalBar;
+    const words = bar?.words ?? null;
     if (absent.includes(other)) return { other, times: null, bar: words, holds: null };
     const times = rounds.ratio('cpuUs', 'pushmill', other);
-    return { other, times, bar: words, holds: holds(times.median) };
+    return { other, times, bar: words, holds: bar?.holds(times.median) ?? null };
   });
   return { vendor, contenders: rounds.contenders, absent, bars };
 }
@@ -105,8 +111,9 @@ function vendorText({ vendor, contenders, absent, bars }: VendorReport): string 
 }
 
 function barText({ other, times, bar, holds }: Bar): string {
-  if (!times) return `CPU beside ${other}: not measured; the bar is ${bar}.`;
-  return `CPU is ${spreadText(times, 2)} times that of ${other}; the bar, ${bar}, ${holds ? 'holds' : 'does NOT hold'}.`;
+  if (!times) return `CPU beside ${other}: not measured${bar ? `; the bar is ${bar}` : ''}.`;
+  const judged = bar ? `; the bar, ${bar}, ${holds ? 'holds' : 'does NOT hold'}` : '';
+  return `CPU is ${spreadText(times, 2)} times that of ${other}${judged}.`;
 }
 
 /** What kept pushes/s from being higher, as far as the figures tell. CPU a push does not depend on it. */

@@ -107,10 +107,12 @@ export function validatorCompiler(route: { schema: TSchema; httpPart?: string })
   const { schema } = route;
   const base = partNames[route.httpPart ?? ''] ?? '';
   const check = createCheck(schema);
-  const read = base === '' ? (value: unknown) => value ?? defaultOf(schema) : parametersOf(schema);
+  // Headers are texts, of which Node's parser lets no NUL through.
+  const isText = base === '/query' || base === '/path';
+  const read = isText ? parametersOf(schema) : (value: unknown) => value ?? defaultOf(schema);
   return (given: unknown) => {
     const value = read(given);
-    const problems = base === '' ? check(value) : [...check(value, base), ...unstorableIn(value, base)];
+    const problems = isText ? [...check(value, base), ...unstorableIn(value, base)] : check(value, base);
     return problems.length === 0 ? { value } : { error: fieldsProblem('invalid-request', problems) };
   };
 }

@@ -435,6 +435,47 @@ describe('claim, record, settle', () => {
     );
   });
 
+  it('a claim brings what each push has to say, whatever characters are in it', async () => {
+    const { id: channelId } = await ledger.channel();
+    const plain = { channelId, token: '"quoted", \\ ] 推送 \u2028\n' };
+    const full = {
+      ...{ channelId, token: '', environment: 'sand"box', timeZone: 'Asia/Shanghai' },
+      ...{ audience: { kind: 'tag', names: ['"a"', ']'] }, expiresAt: new Date(1_800_000_000_123) },
+    };
+    await store.messages.accept([ledger.message(channelId, 0, { recipients: [plain, full] })]);
+    const [due] = await batches.takeDue(1, [channelId]);
+    const { pushes } = await claim(due as DueBatch);
+    const nothing = {
+      environment: undefined,
+      audience: undefined,
+      expiresAt: undefined,
+      timeZone: undefined,
+    };
+    assert.partialDeepStrictEqual(pushes, [
+      { ...nothing, n: 0, place: 1, token: plain.token },
+      { n: 1, place: 2, token: '', environment: full.environment, audience: full.audience },
+    ]);
+    assert.deepEqual([pushes[1]?.expiresAt, pushes[1]?.timeZone], [full.expiresAt, full.timeZone]);
+  });
+
+  it('keeps to the millisecond when a call began', async () => {
+    const { message, batch } = await inHand(500);
+    const began = Array.from({ length: 500 }, () => new Date(Math.floor(Date.now() - Math.random() * 1e12)));
+    const outcomes = began.map((at, n) => {
+      const taken = outcome(message.id, n);
+      return { ...taken, attempt: { ...(taken.attempt as NonNullable<OutcomeRecord['attempt']>), at } };
+    });
+    await batches.record(batch, outcomes, leaseMs);
+    const rows = await ledger.rows<{ us: string }>(
+      `SELECT (extract(epoch FROM taken_at) * 1000000)::bigint AS us FROM pushes WHERE message_id = $1 ORDER BY n`,
+      [message.id],
+    );
+    assert.deepEqual(
+      rows.map(({ us }) => us),
+      began.map((at) => `${at.getTime()}000`),
+    );
+  });
+
   it('a second claim outdates the first, whose outcomes are recorded all the same', async () => {
     const { message, due, batch: first } = await inHand(3);
     const second = await claim(due);

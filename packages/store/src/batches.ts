@@ -195,18 +195,18 @@ export function createBatchTable(db: Database) {
         lane: laneOf(batch.lane),
         fence: batch.fence,
         claims: batch.claims,
-        pushes: (contents.pushes ?? []).map(
-          ([place, messageId, n, token, attempts, environment, audience, expiresAt, timeZone]) => ({
+        pushes: (JSON.parse(contents.pushes ?? '[]') as StoredPush[]).map(
+          ([place, messageId, n, token, attempts, rare]) => ({
             place,
             messageId,
             n,
             token,
             attempts,
-            expiresAt: expiresAt === null ? undefined : new Date(expiresAt),
+            environment: rare?.[0] ?? undefined,
+            audience: rare?.[1] ?? undefined,
+            expiresAt: typeof rare?.[2] === 'number' ? new Date(rare[2]) : undefined,
+            timeZone: rare?.[3] ?? undefined,
             wasSending: sending.has(place),
-            environment: environment ?? undefined,
-            audience: audience ?? undefined,
-            timeZone: timeZone ?? undefined,
           }),
         ),
         messages: new Map(
@@ -349,23 +349,26 @@ export function createBatchTable(db: Database) {
 const UNDEFINED_TABLE = '42P01';
 
 /** What a batch carries, in the order of `contentsOf`. Times in milliseconds since the epoch. */
+type StoredPush = [
+  place: number,
+  messageId: string,
+  n: number,
+  token: string,
+  attempts: number,
+  /** Absent where it would say nothing. */
+  rare?: [
+    environment: string | null,
+    audience: Audience | null,
+    expiresAt: number | null,
+    timeZone: string | null,
+  ],
+];
+
 interface BatchContents {
   /** Of its pushes, whatever their state. */
   found: number;
-  /** Those that still need work. */
-  pushes:
-    | [
-        place: number,
-        messageId: string,
-        n: number,
-        token: string,
-        attempts: number,
-        environment: string | null,
-        audience: Audience | null,
-        expiresAt: number | null,
-        timeZone: string | null,
-      ][]
-    | null;
+  /** JSON, of those that still need work: `StoredPush[]`. */
+  pushes: string | null;
   messages:
     | [
         id: string,
@@ -392,13 +395,20 @@ interface ClaimedRecord extends BatchContents {
   size: number;
 }
 
-/** As JSON: pushes and messages in one row, beside those of the batch. @param day  what follows the names of the tables */
+/**
+ * Pushes and messages in one row, as JSON, beside those of the batch. Nearly all pushes have five things to say, which
+ * are put together as text: `json_build_array` asks the catalogue for the type of each, and took half of the claim.
+ * @param day  what follows the names of the tables
+ */
 function contentsOf(batch: string, day: string): string {
   const milliseconds = (time: string) => `(extract(epoch FROM ${time}) * 1000)::bigint`;
   return `LATERAL (
     SELECT count(*)::int AS found,
-      json_agg(json_build_array(r.place, p.message_id, p.n, p.token, p.attempts, p.environment, p.audience,
-        ${milliseconds('p.expires_at')}, p.time_zone) ORDER BY r.place) FILTER (WHERE p.state = 'queued') AS pushes,
+      '[' || string_agg(
+        concat('[', r.place, ',"', p.message_id, '",', p.n, ',', to_json(p.token), ',', p.attempts,
+          CASE WHEN (p.environment, p.audience, p.expires_at, p.time_zone) IS NULL THEN NULL ELSE ',' ||
+            json_build_array(p.environment, p.audience, ${milliseconds('p.expires_at')}, p.time_zone) END, ']'),
+        ',' ORDER BY r.place) FILTER (WHERE p.state = 'queued') || ']' AS pushes,
       (SELECT json_agg(json_build_array(m.id, m.content, ${milliseconds('m.expires_at')}, m.local_time -> 'quietHours',
          m.cancelled_at IS NOT NULL, m.paused_at IS NOT NULL))
        FROM messages${day} m WHERE m.id = ANY (${batch}.message_ids)) AS messages

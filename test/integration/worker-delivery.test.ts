@@ -132,7 +132,8 @@ describe('a paused message', () => {
       (await bench.batchesOf(channel)).every(({ state }) => state === 'held'),
     );
     const held = (await bench.pushesOf(shut)).filter(({ state }) => state === 'queued');
-    assert.equal(held.length, 22);
+    // We may see the record before the worker does; then another four are on their way.
+    assert.ok([22, 18].includes(held.length), `${held.length}`);
     const sentBefore = bench.vendor.calls.length;
     assert.deepEqual(await store.pauses.resume(appId, shut.id), [channel.id]);
     bench.feeder.feed([channel.id]);

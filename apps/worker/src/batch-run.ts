@@ -107,6 +107,17 @@ const holderDied: Outcome = {
 
 type StopReason = 'outdated' | 'paused' | 'shutdown';
 
+function outgoingOf(push: ClaimedPush, message: OutgoingMessage): OutgoingPush {
+  return {
+    id: formatPushId(push),
+    identity: pushIdentity(push),
+    token: push.token,
+    environment: push.environment,
+    audience: push.audience,
+    message,
+  };
+}
+
 class BatchRun {
   readonly #batch: ClaimedBatch;
   readonly #channel: ActiveChannel;
@@ -216,7 +227,7 @@ class BatchRun {
         } else if (mayGo) {
           const awake = call.filter((push) => !this.#letSleep(push, message));
           if (awake.length < call.length) flow.withdraw(call.length - awake.length);
-          if (awake.length > 0) void this.#start(message, awake);
+          if (awake.length > 0) void this.#call(message, awake);
         } else for (const push of call) this.#wait(push, Math.max(1, flow.standstillMs()));
       }
     }
@@ -328,10 +339,30 @@ class BatchRun {
     return end === 'expired' && this.#batch.quotaHeld ? 'it waited for the next day’s quota' : undefined;
   }
 
-  async #start(message: OutgoingMessage, pushes: readonly ClaimedPush[]): Promise<void> {
+  /** One function, since this runs once a push and each of several would cost a promise. Never rejects. */
+  async #call(message: OutgoingMessage, pushes: readonly ClaimedPush[]): Promise<void> {
+    const { vendor, sender, flow, row } = this.#channel;
     this.#flying += 1;
     try {
-      await this.#call(message, pushes);
+      if (vendor.hasIdentity || (await this.#mark(message, pushes))) {
+        const begunAt = this.#deps.now();
+        const outgoing = pushes.map((push) => outgoingOf(push, message));
+        let outcomes: readonly Outcome[];
+        // A sender that throws, or forgets a push, has a bug. Each push gets an outcome all the same: it costs them only.
+        try {
+          outcomes = await sender.send(outgoing, this.#deps.cutOff);
+        } catch (error) {
+          this.#deps.log.error({ vendor: vendor.name, err: error }, 'sender.failed');
+          outcomes = pushes.map(() => senderFailed);
+        }
+        if (outcomes.length !== pushes.length) outcomes = this.#completed(outcomes, pushes.length);
+        const durationMs = this.#deps.now() - begunAt;
+        const at = new Date(this.#deps.ledgerTime.at(begunAt));
+        flow.leave(outcomes, durationMs);
+        for (const [index, push] of pushes.entries()) {
+          this.#conclude(push, message, outcomes[index] as Outcome, { at, durationMs, version: row.version });
+        }
+      }
     } catch (error) {
       // Not of the vendor's making: the job is repeated, and the ledger knows what is left of it.
       this.#failure ??= error;
@@ -341,37 +372,25 @@ class BatchRun {
     if (this.#flying === 0) this.#landed?.();
   }
 
-  async #call(message: OutgoingMessage, pushes: readonly ClaimedPush[]): Promise<void> {
-    const { vendor, flow, row } = this.#channel;
-    if (!vendor.hasIdentity) {
-      await this.#marks.add(pushes.map((push) => push.place)).catch((error) => {
-        flow.withdraw(pushes.length);
-        throw error;
-      });
-      // The ledger may have been slow to take the mark. What is marked and not sent is recorded, or waits, as unmarked.
-      if (this.#passOver(message, pushes)) {
-        flow.withdraw(pushes.length);
-        return;
-      }
+  /** @returns false when there is nothing to call for any more */
+  async #mark(message: OutgoingMessage, pushes: readonly ClaimedPush[]): Promise<boolean> {
+    const { flow } = this.#channel;
+    try {
+      await this.#marks.add(pushes.map((push) => push.place));
+    } catch (error) {
+      flow.withdraw(pushes.length);
+      throw error;
     }
-    const begunAt = this.#deps.now();
-    const outgoing = pushes.map(
-      (push): OutgoingPush => ({
-        id: formatPushId(push),
-        identity: pushIdentity(push),
-        token: push.token,
-        environment: push.environment,
-        audience: push.audience,
-        message,
-      }),
-    );
-    const outcomes = await this.#send(outgoing);
-    const durationMs = this.#deps.now() - begunAt;
-    const at = new Date(this.#deps.ledgerTime.at(begunAt));
-    flow.leave(outcomes, durationMs);
-    pushes.forEach((push, index) => {
-      this.#conclude(push, message, outcomes[index] as Outcome, { at, durationMs, version: row.version });
-    });
+    // The ledger may have been slow to take the mark. What is marked and not sent is recorded, or waits, as unmarked.
+    if (!this.#passOver(message, pushes)) return true;
+    flow.withdraw(pushes.length);
+    return false;
+  }
+
+  #completed(outcomes: readonly Outcome[], pushes: number): readonly Outcome[] {
+    const vendor = this.#channel.vendor.name;
+    this.#deps.log.error({ vendor, pushes, outcomes: outcomes.length }, 'sender.failed');
+    return Array.from({ length: pushes }, (_, index) => outcomes[index] ?? senderFailed);
   }
 
   async #markSending(items: readonly (readonly number[])[]): Promise<readonly undefined[]> {
@@ -385,20 +404,6 @@ class BatchRun {
     const { isLedgerAway, log } = this.#deps;
     const onAway = () => log.warn({ batchId: this.#batch.id, remaining: this.remaining }, 'ledger.away');
     return writePatiently(write, { isLedgerAway, onAway });
-  }
-
-  /** A sender that throws has a bug. Its pushes get an outcome all the same, so that the bug costs them only. */
-  async #send(outgoing: readonly OutgoingPush[]): Promise<readonly Outcome[]> {
-    const vendor = this.#channel.vendor.name;
-    let outcomes: readonly Outcome[] = [];
-    try {
-      outcomes = await this.#channel.sender.send(outgoing, this.#deps.cutOff);
-      if (outcomes.length === outgoing.length) return outcomes;
-      this.#deps.log.error({ vendor, pushes: outgoing.length, outcomes: outcomes.length }, 'sender.failed');
-    } catch (error) {
-      this.#deps.log.error({ vendor, err: error }, 'sender.failed');
-    }
-    return outgoing.map((_, index) => outcomes[index] ?? senderFailed);
   }
 
   #conclude(

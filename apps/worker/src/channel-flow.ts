@@ -64,7 +64,9 @@ export class ChannelFlow {
   async enter(pushes: number, lane: Lane, signal: AbortSignal): Promise<boolean> {
     // The rate comes last: what it allows is to be used at once.
     await this.#slots.take(pushes, lane);
-    if (!(await this.#options.rate.take(pushes, lane, signal))) {
+    const { rate } = this.#options;
+    const mayGo = !signal.aborted && (rate.takeNow(pushes, lane) || (await rate.take(pushes, lane, signal)));
+    if (!mayGo) {
       this.#slots.release(pushes);
       return false;
     }

@@ -359,8 +359,9 @@ class BatchRun {
         const durationMs = this.#deps.now() - begunAt;
         const at = new Date(this.#deps.ledgerTime.at(begunAt));
         flow.leave(outcomes, durationMs);
-        for (const [index, push] of pushes.entries()) {
-          this.#conclude(push, message, outcomes[index] as Outcome, { at, durationMs, version: row.version });
+        const made = { at, durationMs, version: row.version };
+        for (let index = 0; index < pushes.length; index += 1) {
+          this.#conclude(pushes[index] as ClaimedPush, message, outcomes[index] as Outcome, made);
         }
       }
     } catch (error) {

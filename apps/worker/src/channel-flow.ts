@@ -120,10 +120,16 @@ const ownCodes = new Set(['aborted', 'closing', 'pool-full']);
 
 /** What the call says about the vendor: a word about the whole channel, or no word at all, before one about a push. */
 function decisiveOf(outcomes: readonly Outcome[]): Outcome | undefined {
-  const telling = outcomes.filter((outcome) => !('code' in outcome && ownCodes.has(outcome.code)));
+  // Most calls are of one push.
+  if (outcomes.length === 1) return outcomes.find(isTelling);
+  const telling = outcomes.filter(isTelling);
   return (
     telling.find((outcome) => outcome.kind === 'throttled' && outcome.scope === 'channel') ??
     telling.find((outcome) => outcome.kind !== 'unavailable') ??
     telling[0]
   );
+}
+
+function isTelling(outcome: Outcome): boolean {
+  return !('code' in outcome && ownCodes.has(outcome.code));
 }

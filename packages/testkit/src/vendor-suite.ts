@@ -91,7 +91,7 @@ async function channelSuite(
     const push = bench.push();
     emulator.plan(push.token, 'timeout');
     assertUnanswered(await bench.sendOne(impatient, push), true);
-    const again = await bench.sendOne(impatient, push);
+    const again = await bench.sendOne(sender, push);
     assert.equal(again.kind, 'accepted', describe(again));
     await impatient.close(1_000);
   });

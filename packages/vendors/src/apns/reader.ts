@@ -4,12 +4,15 @@ import type { FileView, ViewRequest } from './file-view.ts';
 import type { FileContent, FileRequest } from './files.ts';
 import type { ReaderAnswer, ReaderTask } from './reader-thread.ts';
 
+/** Far more than a machine that is overloaded needs for an honest file. */
+const LIMIT_MS = 30_000;
+
 /**
  * Reads files on a thread of its own, within a time.
  * @param limitMs  a file that takes longer is refused and its thread ended
  * @throws CredentialError  with a plain sentence
  */
-export async function readFilesApart(request: FileRequest, limitMs = 10_000): Promise<FileContent> {
+export async function readFilesApart(request: FileRequest, limitMs = LIMIT_MS): Promise<FileContent> {
   return (await runApart({ kind: 'read', request }, limitMs)) as FileContent;
 }
 
@@ -17,7 +20,7 @@ export async function readFilesApart(request: FileRequest, limitMs = 10_000): Pr
  * Looks into one file on a thread of its own, within a time. What is wrong with the file is part of the answer.
  * @throws CredentialError  only when it takes too long
  */
-export async function viewFileApart(request: ViewRequest, limitMs = 10_000): Promise<FileView> {
+export async function viewFileApart(request: ViewRequest, limitMs = LIMIT_MS): Promise<FileView> {
   return (await runApart({ kind: 'view', request }, limitMs)) as FileView;
 }
 

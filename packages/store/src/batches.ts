@@ -348,7 +348,7 @@ export function createBatchTable(db: Database) {
 
 const UNDEFINED_TABLE = '42P01';
 
-/** What a batch carries, in the order of `contentsOf`. Times in milliseconds since the epoch. */
+/** In the order of `contentsOf`. Times in milliseconds since the epoch. */
 type StoredPush = [
   place: number,
   messageId: string,
@@ -364,6 +364,7 @@ type StoredPush = [
   ],
 ];
 
+/** What a batch carries. */
 interface BatchContents {
   /** Of its pushes, whatever their state. */
   found: number;

@@ -204,6 +204,18 @@ describe('accept', () => {
     );
   });
 
+  it('stores tokens as they are that mean something in an array but need no escape', async () => {
+    const channel = await ledger.channel();
+    const tokens = ['NULL', 'null', '', '{a,b}', "it's", ' in between ', '[1]', '推送 \u2028'];
+    const recipients = tokens.map((token) => ({ channelId: channel.id, token }));
+    const message = await accept(ledger.message(channel.id, 0, { recipients }));
+    const page = await pushes.ofMessage(appId, message.id, { limit: 10 });
+    assert.deepEqual(
+      page.items.map(({ token }) => token),
+      tokens,
+    );
+  });
+
   it('stores nothing of a group in which one message cannot be stored', async () => {
     const channel = await ledger.channel();
     const good = ledger.message(channel.id, 1);

@@ -78,13 +78,15 @@ export function createBatchTable(db: Database) {
         text: `WITH held AS (
                  UPDATE batches SET fence = fence + 1, claims = claims + 1,
                    lease_until = now() + make_interval(secs => $3 / 1000.0)
-                 WHERE id = $1 AND run = $2 AND state = 'enqueued'
+                 WHERE id = $1 AND run = $2 AND state = $4
                    AND (lease_until IS NULL OR lease_until < now())
                  RETURNING channel_id, lane, sending, fence, claims, message_ids, ns, reserved, reserved_day, quota_held
                )
                SELECT channel_id, lane, sending, fence, claims, reserved, reserved_day::text, quota_held,
                  clock_timestamp() AS now, cardinality(ns) AS size, c.* FROM held, ${contentsOf('held', day)} AS c`,
-        values: [id, run, leaseMs],
+        // As a word of the statement, the state would let a plan that was made while few batches were in the queue
+        // search all of them.
+        values: [id, run, leaseMs, 'enqueued'],
       });
       return rows[0];
     };
@@ -210,17 +212,19 @@ export function createBatchTable(db: Database) {
           }),
         ),
         messages: new Map(
-          (contents.messages ?? []).map(([messageId, content, expiresAt, quietHours, cancelled, paused]) => [
-            messageId,
-            {
-              id: messageId,
-              content,
-              expiresAt: new Date(expiresAt),
-              quietHours: quietHours ?? undefined,
-              cancelled,
-              paused,
-            },
-          ]),
+          (JSON.parse(contents.messages ?? '[]') as StoredMessage[]).map(
+            ([messageId, content, expiresAt, rare]) => [
+              messageId,
+              {
+                id: messageId,
+                content,
+                expiresAt: new Date(expiresAt),
+                quietHours: rare?.[0] ?? undefined,
+                cancelled: rare?.[1] ?? false,
+                paused: rare?.[2] ?? false,
+              },
+            ],
+          ),
         ),
         reservation:
           batch.reserved_day && batch.reserved.length > 0
@@ -242,7 +246,7 @@ export function createBatchTable(db: Database) {
                  UPDATE batches SET sending = sending || ${given(places)}::int[]
                  WHERE id = ${given(batch.id)} AND fence = ${given(batch.fence)} RETURNING 1
                )
-               SELECT EXISTS (SELECT 1 FROM held) AS held, ${marksOf(messageIds, given, day)}`,
+               SELECT EXISTS (SELECT 1 FROM held) AS held, marks.* FROM ${marksOf(messageIds, given, day)}`,
         values,
       });
       return rows[0] as Standing;
@@ -270,7 +274,7 @@ export function createBatchTable(db: Database) {
             : `UPDATE batches b SET lease_until = now() + make_interval(secs => ${given(prolongMs)} / 1000.0) ${claims}
                WHERE ${same} RETURNING b.id, b.fence`
         })
-        SELECT ${claimsOf('held')} AS held, ${marksOf(messageIds, given)}`,
+        SELECT ${claimsOf('held')} AS held, marks.* FROM ${marksOf(messageIds, given)}`,
         values,
       });
       return standingsOf(held, rows[0]);
@@ -364,22 +368,22 @@ type StoredPush = [
   ],
 ];
 
+/** As `StoredPush`. */
+type StoredMessage = [
+  id: string,
+  content: MessageContent,
+  expiresAt: number,
+  rare?: [quietHours: QuietHours | null, cancelled: boolean, paused: boolean],
+];
+
 /** What a batch carries. */
 interface BatchContents {
   /** Of its pushes, whatever their state. */
   found: number;
   /** JSON, of those that still need work: `StoredPush[]`. */
   pushes: string | null;
-  messages:
-    | [
-        id: string,
-        content: MessageContent,
-        expiresAt: number,
-        quietHours: QuietHours | null,
-        cancelled: boolean,
-        paused: boolean,
-      ][]
-    | null;
+  /** JSON: `StoredMessage[]`. */
+  messages: string | null;
 }
 
 interface ClaimedRecord extends BatchContents {
@@ -397,12 +401,12 @@ interface ClaimedRecord extends BatchContents {
 }
 
 /**
- * Pushes and messages in one row, as JSON, beside those of the batch. Nearly all pushes have five things to say, which
- * are put together as text: `json_build_array` asks the catalogue for the type of each, and took half of the claim.
+ * Pushes and messages in one row, as JSON, beside those of the batch. What nearly all have to say is put together as
+ * text: `json_build_array` asks the catalogue for the type of each thing, and took half of the claim.
  * @param day  what follows the names of the tables
  */
 function contentsOf(batch: string, day: string): string {
-  const milliseconds = (time: string) => `(extract(epoch FROM ${time}) * 1000)::bigint`;
+  const milliseconds = (time: string) => `(date_part('epoch', ${time}) * 1000)::bigint`;
   return `LATERAL (
     SELECT count(*)::int AS found,
       '[' || string_agg(
@@ -410,8 +414,11 @@ function contentsOf(batch: string, day: string): string {
           CASE WHEN (p.environment, p.audience, p.expires_at, p.time_zone) IS NULL THEN NULL ELSE ',' ||
             json_build_array(p.environment, p.audience, ${milliseconds('p.expires_at')}, p.time_zone) END, ']'),
         ',' ORDER BY r.place) FILTER (WHERE p.state = 'queued') || ']' AS pushes,
-      (SELECT json_agg(json_build_array(m.id, m.content, ${milliseconds('m.expires_at')}, m.local_time -> 'quietHours',
-         m.cancelled_at IS NOT NULL, m.paused_at IS NOT NULL))
+      (SELECT '[' || string_agg(
+         concat('["', m.id, '",', m.content, ',', ${milliseconds('m.expires_at')},
+           CASE WHEN (m.local_time, m.cancelled_at, m.paused_at) IS NULL THEN NULL ELSE ',' ||
+             json_build_array(m.local_time -> 'quietHours', m.cancelled_at IS NOT NULL, m.paused_at IS NOT NULL)
+           END, ']'), ',') || ']'
        FROM messages${day} m WHERE m.id = ANY (${batch}.message_ids)) AS messages
     FROM unnest(${batch}.message_ids, ${batch}.ns) WITH ORDINALITY AS r (message_id, n, place)
     JOIN pushes${day} p ON p.message_id = r.message_id AND p.n = r.n

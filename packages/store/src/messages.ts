@@ -264,8 +264,11 @@ async function insert(
           : ''
       } stored_messages AS (
         INSERT INTO messages (id, app_id, content, push_count, send_at, expires_at, local_time)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::int[], $5::timestamptz[], $6::timestamptz[],
-                             $20::jsonb[])
+        SELECT id, app_id, content, push_count, send_at, to_timestamp(expires_ms / 1000.0), local_time
+        FROM ROWS FROM (
+          unnest($1::uuid[]), unnest($2::uuid[]), jsonb_array_elements($3::jsonb), unnest($4::int[]),
+          unnest($5::timestamptz[]), unnest($6::float8[]), unnest($20::jsonb[])
+        ) AS m (id, app_id, content, push_count, send_at, expires_ms, local_time)
       ), stored_pushes AS (
         INSERT INTO pushes (message_id, n, channel_id, token, state, code, environment, audience, expires_at,
                             time_zone)
@@ -281,13 +284,15 @@ async function insert(
                              $16::text[], $17::text[], $23::int[])
           AS b (id, channel_id, lane, due_at, expires_at, message_ids, ns, place)
       ), room AS (
-        SELECT l.channel_id, l.lane, $24::int - count(e.lane) AS batches
+        -- Values and not joins, which a plan made while there was little to join would do by reading all there is.
+        SELECT l.channel_id, l.lane, CASE
+          WHEN (SELECT state <> 'on' OR deleted_at IS NOT NULL FROM channels WHERE id = l.channel_id) THEN 0
+          WHEN (SELECT true FROM batches WHERE channel_id = l.channel_id AND lane = l.lane
+                  AND state = 'waiting' AND due_at <= now() LIMIT 1) THEN 0
+          ELSE $24::int - (SELECT count(*) FROM batches
+                           WHERE channel_id = l.channel_id AND lane = l.lane AND state = 'enqueued')
+        END AS batches
         FROM (SELECT DISTINCT channel_id, lane FROM planned WHERE due_at IS NULL) AS l
-        JOIN channels c ON c.id = l.channel_id AND c.state = 'on' AND c.deleted_at IS NULL
-        LEFT JOIN batches e ON e.channel_id = l.channel_id AND e.lane = l.lane AND e.state = 'enqueued'
-        WHERE NOT EXISTS (SELECT 1 FROM batches w WHERE w.channel_id = l.channel_id AND w.lane = l.lane
-          AND w.state = 'waiting' AND w.due_at <= now())
-        GROUP BY l.channel_id, l.lane
       ), stored_batches AS (
         INSERT INTO batches (id, channel_id, lane, due_at, expires_at, message_ids, ns, state, enqueued_at)
         SELECT b.id, b.channel_id, b.lane, coalesce(b.due_at, now()), b.expires_at, b.message_ids::uuid[], b.ns::int[],
@@ -298,16 +303,17 @@ async function insert(
       )
       SELECT id, run, channel_id, lane, state = 'enqueued' AS enqueued FROM stored_batches WHERE due_at <= now()`,
     values: [
-      messages.map((message) => message.id),
-      messages.map((message) => message.appId),
-      messages.map((message) => JSON.stringify(message.content)),
-      messages.map((message) => message.recipients.length),
+      arrayLiteral(messages.map((message) => message.id)),
+      arrayLiteral(messages.map((message) => message.appId)),
+      // One value: as elements of an array each would be escaped here, and read twice there.
+      JSON.stringify(messages.map((message) => message.content)),
+      arrayLiteral(messages.map((message) => message.recipients.length)),
       messages.map((message) => message.sendAt),
-      messages.map((message) => message.expiresAt),
+      arrayLiteral(messages.map((message) => message.expiresAt.getTime())),
       arrayLiteral(pushes.messageIds),
       arrayLiteral(pushes.ns),
       arrayLiteral(pushes.channelIds),
-      pushes.tokens,
+      textArray(pushes.tokens),
       batches.map(() => newId()),
       batches.map((batch) => batch.channelId),
       batches.map((batch) => batch.lane),
@@ -315,11 +321,11 @@ async function insert(
       batches.map((batch) => batch.expiresAt),
       batches.map((batch) => arrayLiteral(batch.messageIds)),
       batches.map((batch) => arrayLiteral(batch.ns)),
-      pushes.environments,
-      pushes.audiences,
+      textArray(pushes.environments),
+      textArray(pushes.audiences),
       messages.map((message) => (message.localTime ? JSON.stringify(message.localTime) : null)),
       pushes.expiries,
-      pushes.timeZones,
+      textArray(pushes.timeZones),
       arrayLiteral(batches.map(({ place }) => place)),
       window,
       ...(claims.length > 0 ? keyColumns(claims) : []),
@@ -393,4 +399,13 @@ export type Plain = string | number | null | undefined;
  */
 export function arrayLiteral(values: readonly Plain[]): string {
   return `{${values.map((value) => value ?? 'NULL').join(',')}}`;
+}
+
+/**
+ * An array of any text, for a parameter. JSON writes it as Postgres reads it, but for the brackets, where there is nothing
+ * to escape, and there hardly ever is; else the client does it, element by element.
+ */
+export function textArray(values: readonly (string | null)[]): string | readonly (string | null)[] {
+  const json = JSON.stringify(values);
+  return json.includes('\\') ? values : `{${json.slice(1, -1)}}`;
 }

@@ -2,7 +2,7 @@ import { GroupCommit, type PushRef, type PushState } from '@pushmill/core';
 import type { QueryConfig } from 'pg';
 import type { ClaimedBatch, HeldBatch } from './batches.ts';
 import { byPush, collectValues, type Database, isLedgerAway, pastDeadlocks } from './database.ts';
-import { arrayLiteral, laneNumber, type Plain } from './messages.ts';
+import { arrayLiteral, laneNumber, type Plain, textArray } from './messages.ts';
 import { partitionOf } from './partitions.ts';
 import { toText } from './text.ts';
 
@@ -43,11 +43,19 @@ export interface Standing {
   paused: string[];
 }
 
-/** Which of the messages are cancelled or paused by now. @param given  takes a value and returns its place */
+/**
+ * What to select from, to learn which of the messages are `cancelled` or `paused` by now. Few are, and those have an
+ * index of their own.
+ * @param given  takes a value and returns its place
+ */
 export function marksOf(messageIds: readonly string[], given: (value: unknown) => string, day = ''): string {
-  const among = `FROM messages${day} WHERE id = ANY (${given(messageIds)}::uuid[])`;
-  return `ARRAY (SELECT id ${among} AND cancelled_at IS NOT NULL) AS cancelled,
-          ARRAY (SELECT id ${among} AND paused_at IS NOT NULL) AS paused`;
+  return `(
+    SELECT coalesce(array_agg(id) FILTER (WHERE cancelled_at IS NOT NULL), '{}') AS cancelled,
+           coalesce(array_agg(id) FILTER (WHERE paused_at IS NOT NULL), '{}') AS paused
+    FROM messages${day}
+    WHERE id = ANY (${given(arrayLiteral(messageIds))}::uuid[])
+      AND (cancelled_at IS NOT NULL OR paused_at IS NOT NULL)
+  ) AS marks`;
 }
 
 /** What one batch's holder has to say. */
@@ -181,7 +189,7 @@ function recording(words: readonly Word[], day: string): QueryConfig {
     (words.find((word) => word.outcomes.includes(outcome)) as Word).batch;
   const isRepeat = words.some((word) => word.isRepeat);
   const { values, given } = collectValues();
-  const all = (of: (outcome: OutcomeRecord) => string | null) => given(outcomes.map(of));
+  const all = (of: (outcome: OutcomeRecord) => string | null) => given(textArray(outcomes.map(of)));
   const plain = (of: (outcome: OutcomeRecord) => Plain) => given(arrayLiteral(outcomes.map(of)));
   const isApart = (of: string) =>
     `EXISTS (SELECT 1 FROM attempts${day} a WHERE a.message_id = ${of}.message_id AND a.n = ${of}.n AND a.at = ${of}.at)`;
@@ -305,7 +313,7 @@ function recording(words: readonly Word[], day: string): QueryConfig {
   return {
     name,
     text: `WITH ${parts.join(', ')}
-      SELECT ${claimsOf('held')} AS held, ${marksOf(messageIds, given, day)}`,
+      SELECT ${claimsOf('held')} AS held, marks.* FROM ${marksOf(messageIds, given, day)}`,
     values,
   };
 }

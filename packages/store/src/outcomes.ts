@@ -382,8 +382,10 @@ function toInteger(value: number | null | undefined): number | null {
 
 /** One odd word of a vendor must not keep a whole group of outcomes from being recorded. */
 function toStorable(outcome: OutcomeRecord): OutcomeRecord {
-  const { code, detail, vendorMessageId } = outcome;
-  const isStorable = [code, detail, vendorMessageId].every((text) => text === toText(text));
-  if (isStorable) return outcome;
-  return { ...outcome, code: toText(code), detail: toText(detail), vendorMessageId: toText(vendorMessageId) };
+  const code = toText(outcome.code);
+  const detail = toText(outcome.detail);
+  const vendorMessageId = toText(outcome.vendorMessageId);
+  const isStorable =
+    code === outcome.code && detail === outcome.detail && vendorMessageId === outcome.vendorMessageId;
+  return isStorable ? outcome : { ...outcome, code, detail, vendorMessageId };
 }

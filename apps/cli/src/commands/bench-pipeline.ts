@@ -22,11 +22,11 @@ export function addPipelineBench(bench: Command, context: Context): void {
       '--bulk <n>',
       'pushes of a round with many recipients a request',
       wholeNumber(1, 1_000_000),
-      20_000,
+      100_000,
     )
     .option('--per-request <n>', 'recipients of each such request', wholeNumber(2, 10_000), 5_000)
     .option('--single <n>', 'requests of a round with one recipient each', wholeNumber(1, 1_000_000), 10_000)
-    .option('--connections <n>', 'of those, how many are under way at a time', wholeNumber(1, 1_000), 64)
+    .option('--connections <n>', 'of those, how many are under way at a time', wholeNumber(1, 1_000), 256)
     .option('--rounds <n>', 'how often all take their turn, after a warm-up', wholeNumber(1, 1_000), 5)
     .option('--json', 'print the figures as JSON')
     .addHelpText('after', '\nExits with 0 only if both bars hold. CPU of other processes needs Linux.')

@@ -123,7 +123,7 @@ export function pipelineText(report: PipelineReport): string {
     ...(insteadOfNginx === undefined
       ? []
       : [`The sink is a Node server, which takes more CPU than nginx would: ${insteadOfNginx}`]),
-    `bulk: ${options.bulk} pushes in requests of ${options.perRequest}, ${BULK_CONNECTIONS} at a time; single: ${options.single} requests of one push, ${options.connections} at a time; ${options.rounds} rounds, medians (least–most)`,
+    `bulk: ${options.bulk} pushes (a fifth for one job per push) in requests of ${options.perRequest}, ${BULK_CONNECTIONS} at a time; single: ${options.single} requests of one push, ${options.connections} at a time; ${options.rounds} rounds, medians (least–most)`,
     '',
     speedTable(contenders),
     '',

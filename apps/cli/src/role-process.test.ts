@@ -45,6 +45,21 @@ describe('startRole', () => {
     await role.stop();
   });
 
+  it('gives a worker room for young garbage, unless the operator says how much', async () => {
+    const ours = '--max-semi-space-size=64';
+    const o = options({ NODE_OPTIONS: '--max-semi-space-size=8' });
+    const worker = await startRole(o);
+    await worker.stop();
+    assert.match(
+      readFileSync(o.logFile, 'utf8'),
+      new RegExp(`with options ${ours} --max-semi-space-size=8\n`),
+    );
+    const logFile = join(folder, 'api.log');
+    const api = await startRole({ ...options({ NODE_OPTIONS: undefined }), name: 'api', logFile });
+    await api.stop();
+    assert.match(readFileSync(logFile, 'utf8'), /with options \n/);
+  });
+
   it('starts it again after a death nobody asked for, and says so in one line', async () => {
     const o = options();
     const role = await startRole(o);
